@@ -1,0 +1,41 @@
+#pragma once
+
+#include <stddef.h>
+
+#include "kernels/ops/activation.h"
+
+namespace lemore::kernels {
+
+/// The end of a Cartesian block: y = x * a_h[h, c] * a_w[w, c] + skip, for rows of a channels-last map.
+///
+/// Shapes    x, skip, y [rows, w, c] dense; a_h [rows, c] dense or, with a_h_stride = 0, one [c] for every row; a_w [w, c].
+///           a_h, a_w, skip may be null: without a_w this is channel attention, without both a plain sum.
+/// Requires  y may be x or skip.
+/// Accuracy  four roundings: gate_tol * 2^-24 * (|x a_h a_w| + |skip|).
+struct Gate {
+  size_t rows = 0, w = 0, c = 0;
+  const float* x = nullptr;
+  const float* a_h = nullptr;
+  size_t a_h_stride = 0;
+  const float* a_w = nullptr;
+  const float* skip = nullptr;
+  float* y = nullptr;
+};
+
+constexpr float gate_tol = 4.0f;
+
+using F32Gate = void (*)(const Gate&);
+
+/// y[p, i] = activation(x[p, i] * scale[i] + bias[i]) for p < pixels, i < c. y may be x. Strides are dense.
+struct ScaleBias {
+  size_t pixels = 0, c = 0;
+  const float* x = nullptr;
+  const float* scale = nullptr;
+  const float* bias = nullptr;
+  Activation activation = Activation::none;
+  float* y = nullptr;
+};
+
+using F32ScaleBias = void (*)(const ScaleBias&);
+
+}  // namespace lemore::kernels

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/ops/resize.h"
+
+namespace lemore::kernels {
+
+/// 8-bit image rows to the network's input: bilinear resize, channel choice and normalisation in one pass.
+///
+/// Shapes    pixels: row y at pixels + y * row_bytes, pixel_bytes per pixel, channel i of the result is byte channel[i] of a pixel (gray: 0, 0, 0).
+///           dst: the *interior* of a channels-last image, row y at dst + y * dst_stride, 3 floats a pixel, out_w pixels; rows row_begin..row_end.
+///           identity: taps are the identity (same size), so that rows are only converted and normalised.
+/// Computes  (resize(pixel) - mean[i]) * inv_std[i]; alpha is ignored.
+/// Accuracy  preprocess_tol * 2^-24 * 255 * max inv_std.
+struct Preprocess {
+  size_t out_w = 0;
+  size_t row_begin = 0, row_end = 0;
+  const uint8_t* pixels = nullptr;
+  size_t row_bytes = 0, pixel_bytes = 3;
+  unsigned char channel[3] = {0, 1, 2};
+  bool identity = false;
+  const ResizeTap* taps_y = nullptr;
+  const ResizeTap* taps_x = nullptr;
+  float mean[3] = {0, 0, 0};
+  float inv_std[3] = {1, 1, 1};
+  float* dst = nullptr;
+  size_t dst_stride = 0;
+};
+
+constexpr float preprocess_tol = 8.0f;
+
+using F32Preprocess = void (*)(const Preprocess&);
+
+}  // namespace lemore::kernels

@@ -1,0 +1,91 @@
+"""Reading and writing safetensors with numpy alone (Debian has no package of it)."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Dict, Tuple
+
+import numpy as np
+
+MAX_HEADER = 4 << 20
+ALIGNMENT = 64
+FILLER_PREFIX = "__pad."
+
+_DTYPES = {
+    "F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"),
+    "I64": np.dtype("<i8"), "I32": np.dtype("<i4"), "I16": np.dtype("<i2"), "I8": np.dtype("i1"),
+    "U8": np.dtype("u1"), "BOOL": np.dtype("?"),
+}  # fmt: skip
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+
+
+class FormatError(ValueError):
+    """Not a well-formed safetensors file; the message names the file and the field."""
+
+
+def _no_duplicates(pairs):
+    out = {}
+    for key, value in pairs:
+        if key in out:
+            raise ValueError(f"duplicate key '{key}'")
+        out[key] = value
+    return out
+
+
+def read(path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
+    """Returns (tensors, metadata); fillers are left out."""
+    data = Path(path).read_bytes()
+    if len(data) < 8:
+        raise FormatError(f"{path}: {len(data)} bytes are no safetensors file")
+    size = int.from_bytes(data[:8], "little")
+    if size > MAX_HEADER or 8 + size > len(data) or data[8:9] != b"{":
+        raise FormatError(f"{path}: bad header (length {size}, file {len(data)} bytes)")
+    try:
+        header = json.loads(data[8 : 8 + size].decode("utf-8"), object_pairs_hook=_no_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{path}: header: {error}") from None
+    metadata = header.pop("__metadata__", {})
+    body, tensors = memoryview(data)[8 + size :], {}
+    for name, record in header.items():
+        try:
+            dtype, shape = _DTYPES[record["dtype"]], [int(n) for n in record["shape"]]
+            begin, end = record["data_offsets"]
+        except (KeyError, TypeError, ValueError):
+            raise FormatError(f"{path}: tensor '{name}': bad record {record}") from None
+        if min(shape, default=0) < 0 or begin < 0 or end > len(body) or end - begin != math.prod(shape) * dtype.itemsize:
+            raise FormatError(f"{path}: tensor '{name}': offsets {begin}..{end} do not hold {shape} of {record['dtype']}")
+        if not name.startswith(FILLER_PREFIX):
+            tensors[name] = np.frombuffer(body[begin:end], dtype).reshape(shape).copy()
+    return tensors, metadata
+
+
+def write(path, tensors: Dict[str, np.ndarray], metadata: Dict[str, str]) -> None:
+    """Writes atomically. Every tensor starts at a multiple of 64 bytes: padded header, filler tensors between."""
+    header, blobs, offset = {"__metadata__": metadata}, [], 0
+    for name, array in tensors.items():
+        array = np.asarray(array, order="C")
+        raw = array.tobytes()
+        header[name] = {"dtype": _NAMES[array.dtype], "shape": list(array.shape), "data_offsets": [offset, offset + len(raw)]}
+        blobs.append(raw)
+        offset += len(raw)
+        gap = -offset % ALIGNMENT
+        if gap:
+            header[f"{FILLER_PREFIX}{offset}"] = {"dtype": "U8", "shape": [gap], "data_offsets": [offset, offset + gap]}
+            blobs.append(bytes(gap))
+            offset += gap
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    text += b" " * (-(8 + len(text)) % ALIGNMENT)
+    if len(text) > MAX_HEADER:
+        raise FormatError(f"{path}: header of {len(text)} bytes, at most {MAX_HEADER}")
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            file.writelines(blobs)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
