@@ -1,0 +1,27 @@
+#pragma once
+
+namespace lemore {
+
+/// How a session runs its work on several threads: lemore starts no thread of its own beyond this.
+///
+/// `run` must call body(body_context, i) exactly once for every i in 0..tasks-1, on any threads, in any order, and return when
+/// all are done. lemore gives it at most `workers` tasks at a time, and the results have the same bits whatever the number of threads.
+/// Requires `run` to be callable from the thread that runs the session; it must not throw.
+struct ParallelFor {
+  using Body = void (*)(void* body_context, int task);
+
+  void (*run)(void* context, int tasks, Body body, void* body_context) = nullptr;
+  void* context = nullptr;
+  int workers = 1;
+};
+
+/// OpenMP's pool with `threads` threads, or serial where lemore was built without OpenMP. Requires threads >= 1.
+ParallelFor openmp_parallel_for(int threads) noexcept;
+
+/// Everything on the calling thread.
+ParallelFor serial_parallel_for() noexcept;
+
+/// Cores this process may use: CPU affinity and cgroup quota considered. At least 1; always 1 without OpenMP.
+int default_threads() noexcept;
+
+}  // namespace lemore

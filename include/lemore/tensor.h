@@ -1,0 +1,103 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string>
+
+#include "lemore/status.h"
+
+namespace lemore {
+
+/// Bytes every tensor lemore allocates is aligned to, and an arena must be: a cache line, and the widest vector.
+constexpr std::size_t k_alignment = 64;
+
+/// Element types a weight file can hold; lemore computes in f32.
+enum class DType : std::uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, u64, u32, u16, u8, boolean };
+
+/// Bytes of one element.
+std::size_t dtype_size(DType type) noexcept;
+/// safetensors' name of a type, for instance "F32". Never null.
+const char* dtype_name(DType type) noexcept;
+
+/// Extents of a tensor, outermost first. At most k_max_rank of them; held inline.
+class Shape {
+ public:
+  static constexpr int k_max_rank = 8;
+
+  Shape() = default;
+  /// Requires at most k_max_rank extents.
+  Shape(std::initializer_list<std::size_t> extents) noexcept;
+
+  int rank() const noexcept { return rank_; }
+  std::size_t operator[](int axis) const noexcept { return extents_[static_cast<std::size_t>(axis)]; }
+  /// Appends an extent; false when the shape is full.
+  bool push_back(std::size_t extent) noexcept;
+  /// Product of the extents (1 for rank 0), or SIZE_MAX when it does not fit.
+  std::size_t elements() const noexcept;
+  /// For messages: "[3, 256, 256]".
+  std::string to_string() const;
+
+  bool operator==(const Shape& other) const noexcept;
+  bool operator!=(const Shape& other) const noexcept { return !(*this == other); }
+
+ private:
+  std::array<std::size_t, k_max_rank> extents_{};
+  int rank_ = 0;
+};
+
+/// How the extents are to be read. Activations are channels-last; images at the API may be nchw as PyTorch has them.
+enum class Layout : std::uint8_t {
+  plain,      ///< row-major, no meaning attached
+  nchw,       ///< [n, c, h, w]
+  nhwc,       ///< [n, h, w, c]
+  packed_p16  ///< [ceil(out / 16), in, 16]: panels of 16 output channels (weights/README.md)
+};
+
+/// Elements somebody else owns: dense, row-major in the order of the shape. Copying a view copies no element.
+/// Thread-safety: reading is safe from any number of threads while nobody writes the elements.
+struct TensorView {
+  const void* data = nullptr;
+  DType dtype = DType::f32;
+  Layout layout = Layout::plain;
+  Shape shape;
+
+  TensorView() = default;
+  TensorView(const void* data_, DType dtype_, Shape shape_, Layout layout_ = Layout::plain)
+      : data(data_), dtype(dtype_), layout(layout_), shape(shape_) {}
+
+  /// The elements as floats. Requires dtype == DType::f32.
+  const float* f32() const noexcept;
+  /// elements * dtype_size.
+  std::size_t bytes() const noexcept { return shape.elements() * dtype_size(dtype); }
+};
+
+/// A tensor that owns its elements, aligned to k_alignment. Movable; copy with clone().
+class Tensor {
+ public:
+  Tensor() = default;
+  /// A zeroed tensor. Errors: out_of_memory, also for a shape whose size overflows.
+  static Result<Tensor> create(DType dtype, const Shape& shape, Layout layout = Layout::plain);
+  /// A copy of `view`'s elements. Errors: out_of_memory.
+  static Result<Tensor> copy_of(const TensorView& view);
+
+  const TensorView& view() const noexcept { return view_; }
+  const Shape& shape() const noexcept { return view_.shape; }
+  DType dtype() const noexcept { return view_.dtype; }
+  /// The elements, writable; null for an empty tensor.
+  void* data() noexcept { return storage_.get(); }
+  /// The elements as floats. Requires dtype == DType::f32.
+  float* f32() noexcept;
+  const float* f32() const noexcept { return view_.f32(); }
+
+ private:
+  struct Free {
+    void operator()(void* p) const noexcept;
+  };
+  std::unique_ptr<void, Free> storage_;
+  TensorView view_;
+};
+
+}  // namespace lemore
