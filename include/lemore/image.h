@@ -11,12 +11,16 @@ enum class PixelFormat : std::uint8_t { gray, gray_alpha, rgb, bgr, rgba, bgra }
 /// Bytes of one pixel: 1 to 4.
 constexpr std::size_t pixel_bytes(PixelFormat format) noexcept {
   switch (format) {
-    case PixelFormat::gray: return 1;
-    case PixelFormat::gray_alpha: return 2;
+    case PixelFormat::gray:
+      return 1;
+    case PixelFormat::gray_alpha:
+      return 2;
     case PixelFormat::rgb:
-    case PixelFormat::bgr: return 3;
+    case PixelFormat::bgr:
+      return 3;
     case PixelFormat::rgba:
-    case PixelFormat::bgra: return 4;
+    case PixelFormat::bgra:
+      return 4;
   }
   return 0;
 }

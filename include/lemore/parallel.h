@@ -4,9 +4,10 @@ namespace lemore {
 
 /// How a session runs its work on several threads: lemore starts no thread of its own beyond this.
 ///
-/// `run` must call body(body_context, i) exactly once for every i in 0..tasks-1, on any threads, in any order, and return when
-/// all are done. lemore gives it at most `workers` tasks at a time, and the results have the same bits whatever the number of threads.
-/// Requires `run` to be callable from the thread that runs the session; it must not throw.
+/// `run` must call body(body_context, i) exactly once for every i in 0..tasks-1, on any threads, in any order, and
+/// return when all are done. lemore gives it at most `workers` tasks at a time, and the results have the same bits
+/// whatever the number of threads. Requires `run` to be callable from the thread that runs the session; it must not
+/// throw.
 struct ParallelFor {
   using Body = void (*)(void* body_context, int task);
 

@@ -8,7 +8,8 @@ namespace lemore::kernels {
 
 /// The end of a Cartesian block: y = x * a_h[h, c] * a_w[w, c] + skip, for rows of a channels-last map.
 ///
-/// Shapes    x, skip, y [rows, w, c] dense; a_h [rows, c] dense or, with a_h_stride = 0, one [c] for every row; a_w [w, c].
+/// Shapes    x, skip, y [rows, w, c] dense; a_h [rows, c] dense or, with a_h_stride = 0, one [c] for every row; a_w [w,
+/// c].
 ///           a_h, a_w, skip may be null: without a_w this is channel attention, without both a plain sum.
 /// Requires  y may be x or skip.
 /// Accuracy  four roundings: gate_tol * 2^-24 * (|x a_h a_w| + |skip|).

@@ -10,11 +10,13 @@ namespace lemore::kernels {
 /// Most classes a label map can hold: a label is one byte.
 constexpr size_t k_max_classes = 256;
 
-/// Label map straight from small logits: label[y, x] = argmax over classes of the bilinearly enlarged logits; ties go to the lower class.
-/// The enlarged logits are never written: between four neighbouring logits a class is bounded by its corners, so only classes whose largest corner
-/// reaches the best smallest corner can win there (with a margin for rounding, so that the result equals the exhaustive one).
+/// Label map straight from small logits: label[y, x] = argmax over classes of the bilinearly enlarged logits; ties go
+/// to the lower class. The enlarged logits are never written: between four neighbouring logits a class is bounded by
+/// its corners, so only classes whose largest corner reaches the best smallest corner can win there (with a margin for
+/// rounding, so that the result equals the exhaustive one).
 ///
-/// Shapes    logits [., w, classes] dense, channels last; labels row y at labels + y * label_stride, out_w values; rows row_begin..row_end.
+/// Shapes    logits [., w, classes] dense, channels last; labels row y at labels + y * label_stride, out_w values; rows
+/// row_begin..row_end.
 ///           taps as in Resize; taps are non-decreasing.
 /// Numbers   a NaN logit never wins; a pixel whose logits are all NaN gets class 0. Infinities are ordinary values.
 /// Requires  1 <= classes <= 256.
@@ -30,8 +32,9 @@ struct LabelMapArgs {
 
 using F32LabelMap = void (*)(const LabelMapArgs&);
 
-/// Classes of already enlarged logits: for p < pixels, labels[p] = argmax of x[p * classes ...], ties to the lower class, NaN never wins;
-/// confidence[p] (may be null) = softmax probability of that class. x is dense [pixels, classes].
+/// Classes of already enlarged logits: for p < pixels, labels[p] = argmax of x[p * classes ...], ties to the lower
+/// class, NaN never wins; confidence[p] (may be null) = softmax probability of that class. x is dense [pixels,
+/// classes].
 struct Argmax {
   size_t pixels = 0, classes = 0;
   const float* x = nullptr;

@@ -6,7 +6,8 @@
 
 namespace lemore::kernels {
 
-/// Turns keys [tokens, key_dim] (row stride x_stride) into [key_dim, y_stride], y_stride >= tokens rounded up to 16; the rest is zeroed.
+/// Turns keys [tokens, key_dim] (row stride x_stride) into [key_dim, y_stride], y_stride >= tokens rounded up to 16;
+/// the rest is zeroed.
 struct TransposeKeys {
   size_t tokens = 0, key_dim = 0;
   const float* x = nullptr;
@@ -24,7 +25,8 @@ using F32TransposeKeys = void (*)(const TransposeKeys&);
 ///           keys: branch j at keys + j * keys_branch_stride, [key_dim, keys_stride] as TransposeKeys writes them.
 ///           v [tokens, value_dim] with row stride v_stride; y rows of value_dim with row stride y_stride.
 ///           scratch: nested_attention_scratch(tokens) floats, one per concurrent caller, 64-byte aligned.
-/// Accuracy  softmax subtracts the row's maximum; exp within exp_tol_ulp (kernels/simd/math.h). For a row with logits l the error of psi is bounded by
+/// Accuracy  softmax subtracts the row's maximum; exp within exp_tol_ulp (kernels/simd/math.h). For a row with logits l
+/// the error of psi is bounded by
 ///           attention_tol * 2^-24 * branches^2 * (key_dim * max sum|q k| * scale + tokens + 8).
 /// Source    spec, section "The network", 4; paper, section 3.2.
 struct NestedAttention {
@@ -47,9 +49,7 @@ constexpr float attention_tol = 4.0f;
 
 /// Query rows handled at a time; the scratch holds their scores and their psi.
 constexpr size_t k_attention_rows = 8;
-constexpr size_t nested_attention_scratch(size_t tokens) {
-  return 2 * k_attention_rows * ((tokens + 15) / 16 * 16);
-}
+constexpr size_t nested_attention_scratch(size_t tokens) { return 2 * k_attention_rows * ((tokens + 15) / 16 * 16); }
 
 using F32NestedAttention = void (*)(const NestedAttention&);
 

@@ -4,12 +4,13 @@
 
 namespace lemore::kernels {
 
-/// Mean over a window: y[i] = 1/(rows*cols) * sum over r < rows, q < cols of x[r * row_stride + q * col_stride + i], i < n.
+/// Mean over a window: y[i] = 1/(rows*cols) * sum over r < rows, q < cols of x[r * row_stride + q * col_stride + i], i
+/// < n.
 ///
-/// One kernel for the pools of coordinate attention (over the width: rows = 1, cols = w, n = c; over the height: rows = h,
-/// cols = 1, n = a run of w*c values), the global mean and one window of an adaptive average pool.
-/// Each row is summed first, then the rows, then one division: pool_tol * (rows + cols) * 2^-24 * mean |x|.
-/// Requires  rows, cols >= 1; strides in elements; x and y do not overlap.
+/// One kernel for the pools of coordinate attention (over the width: rows = 1, cols = w, n = c; over the height: rows =
+/// h, cols = 1, n = a run of w*c values), the global mean and one window of an adaptive average pool. Each row is
+/// summed first, then the rows, then one division: pool_tol * (rows + cols) * 2^-24 * mean |x|. Requires  rows, cols >=
+/// 1; strides in elements; x and y do not overlap.
 struct WindowMean {
   size_t rows = 1, cols = 1, n = 0;
   size_t row_stride = 0, col_stride = 0;

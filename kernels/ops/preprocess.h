@@ -9,9 +9,11 @@ namespace lemore::kernels {
 
 /// 8-bit image rows to the network's input: bilinear resize, channel choice and normalisation in one pass.
 ///
-/// Shapes    pixels: row y at pixels + y * row_bytes, pixel_bytes per pixel, channel i of the result is byte channel[i] of a pixel (gray: 0, 0, 0).
-///           dst: the *interior* of a channels-last image, row y at dst + y * dst_stride, 3 floats a pixel, out_w pixels; rows row_begin..row_end.
-///           identity: taps are the identity (same size), so that rows are only converted and normalised.
+/// Shapes    pixels: row y at pixels + y * row_bytes, pixel_bytes per pixel, channel i of the result is byte channel[i]
+/// of a pixel (gray: 0, 0, 0).
+///           dst: the *interior* of a channels-last image, row y at dst + y * dst_stride, 3 floats a pixel, out_w
+///           pixels; rows row_begin..row_end. identity: taps are the identity (same size), so that rows are only
+///           converted and normalised.
 /// Computes  (resize(pixel) - mean[i]) * inv_std[i]; alpha is ignored.
 /// Accuracy  preprocess_tol * 2^-24 * 255 * max inv_std.
 struct Preprocess {

@@ -5,9 +5,9 @@
 
 namespace lemore::kernels {
 
-/// Where one output coordinate of a 1-D linear resize reads: (1 - t) * x[lo] + t * x[hi], 0 <= t < 1, lo <= hi <= lo + 1.
-/// Built by core::resize_taps with half-pixel centres (align_corners = false), source coordinates clamped.
-/// Source    torch.nn.functional.interpolate, PyTorch 2.x documentation.
+/// Where one output coordinate of a 1-D linear resize reads: (1 - t) * x[lo] + t * x[hi], 0 <= t < 1, lo <= hi <= lo
+/// + 1. Built by core::resize_taps with half-pixel centres (align_corners = false), source coordinates clamped. Source
+/// torch.nn.functional.interpolate, PyTorch 2.x documentation.
 struct ResizeTap {
   uint32_t lo, hi;
   float t;
@@ -15,9 +15,9 @@ struct ResizeTap {
 
 /// Bilinear resize, channels last: rows row_begin..row_end of y [out_h, out_w, c] (+)= resize of x [h, w, c].
 ///
-/// Shapes    x [., w, c] and y [., out_w, c] dense; taps_y has one entry per output row (indexed by the row), taps_x one per column.
-/// Requires  x and y do not overlap. accumulate adds to y, otherwise y is overwritten.
-/// Accuracy  resize_tol * 2^-24 * (max |x| + |y|): (1-ty) * ((1-tx) a + tx b) + ty * ((1-tx) c + tx d), PyTorch's order.
+/// Shapes    x [., w, c] and y [., out_w, c] dense; taps_y has one entry per output row (indexed by the row), taps_x
+/// one per column. Requires  x and y do not overlap. accumulate adds to y, otherwise y is overwritten. Accuracy
+/// resize_tol * 2^-24 * (max |x| + |y|): (1-ty) * ((1-tx) a + tx b) + ty * ((1-tx) c + tx d), PyTorch's order.
 struct Resize {
   size_t w = 0, c = 0, out_w = 0;
   size_t row_begin = 0, row_end = 0;

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lemore/image.h"
+#include "lemore/status.h"
+#include "lemore/tensor.h"
+
+namespace lemore {
+
+namespace detail {
+struct ModelData;
+}
+
+/// A class of the model: its name and the colour it is painted with.
+struct ClassInfo {
+  std::string name;
+  std::array<std::uint8_t, 3> color{};  ///< red, green, blue
+};
+
+/// How the label map is made from the logits (spec, section "The network", 7).
+enum class LabelMapRule : std::uint8_t {
+  direct,   ///< logits resized straight to the image's size
+  two_step  ///< first to the network's input size, then to the image's, as MMSegmentation does
+};
+
+/// What is done to an image before the network sees it: (value - mean) / std per channel of RGB, values in 0..255.
+struct Preprocessing {
+  std::array<float, 3> mean{};
+  std::array<float, 3> std{};
+  LabelMapRule label_map = LabelMapRule::direct;
+};
+
+/// Where weights come from, as their file says; any string may be empty.
+struct Provenance {
+  std::string source;         ///< name of the training checkpoint
+  std::string source_sha256;  ///< its SHA-256, hexadecimal
+  std::string license;        ///< terms of use of the weights
+  std::string converter;      ///< program that wrote the file
+  std::string metrics_json;   ///< JSON object with measured figures, or empty
+};
+
+/// How Model::load brings the file into memory.
+struct LoadOptions {
+  /// Read the file instead of mapping it. A mapped file must not be truncated while a model uses it (the process would
+  /// receive SIGBUS); a copied one may be.
+  bool copy = false;
+};
+
+/// A network with its weights: immutable, so one model serves any number of sessions on any number of threads.
+///
+/// Copying a Model copies a handle; the weights live as long as any handle or Session of them.
+class Model {
+ public:
+  /// Loads the weight file at `path` (format: weights/README.md). The file is mapped and its tensors are used in place
+  /// when they lie on 64-byte boundaries, as tools/convert.py writes them; otherwise they are copied. Errors io_error,
+  /// invalid_file (names the file, the field or tensor, what was expected and what came), unsupported, out_of_memory.
+  static Result<Model> load(const std::string& path, const LoadOptions& options = {});
+
+  /// As load, from `size` bytes at `data`, which must outlive the model unless `copy` is true. `name` stands for the
+  /// file in messages.
+  static Result<Model> from_memory(const void* data, std::size_t size, bool copy, const std::string& name = "memory");
+
+  /// Architecture, for instance "lemore".
+  const std::string& architecture() const noexcept;
+  /// The configuration as JSON text, as the file holds it.
+  const std::string& config_json() const noexcept;
+  /// Height and width the network was trained for.
+  Size input_size() const noexcept;
+  /// True for an ImageNet-style classifier: its output is one row of logits, and it makes no label map.
+  bool is_classifier() const noexcept;
+  /// Classes in the order of the logits.
+  const std::vector<ClassInfo>& classes() const noexcept;
+  /// Value that stands for "no class" in annotations, or -1.
+  int ignore_label() const noexcept;
+  /// Added to a class index in annotation files (ADE20K stores class c as c + 1).
+  int annotation_offset() const noexcept;
+  /// Name of the label set, for instance "CamVid (11 classes)"; may be empty.
+  const std::string& labels_name() const noexcept;
+  const Preprocessing& preprocessing() const noexcept;
+  const Provenance& provenance() const noexcept;
+
+  /// Parameters that training learns: BatchNorm weight and bias included, running statistics not (as the paper counts).
+  std::uint64_t trained_parameters() const noexcept;
+  /// Multiply-accumulates of convolutions and linear layers for one input of `size`, as the paper counts.
+  /// Errors    invalid_shape below 32 x 32 or beyond k_max_input.
+  Result<std::uint64_t> macs(Size size) const;
+  /// Bytes of the weight file's tensors.
+  std::size_t weight_bytes() const noexcept;
+
+  const detail::ModelData& data() const noexcept { return *data_; }  ///< for lemore's own sources
+  /// The shared weights, for lemore's own sources.
+  const std::shared_ptr<const detail::ModelData>& shared() const noexcept { return data_; }
+
+ private:
+  explicit Model(std::shared_ptr<const detail::ModelData> data) : data_(std::move(data)) {}
+  std::shared_ptr<const detail::ModelData> data_;
+};
+
+/// Smallest and largest height or width a session can be made for.
+constexpr int k_min_input = 32;
+constexpr int k_max_input = 16384;
+
+}  // namespace lemore

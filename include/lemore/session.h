@@ -1,0 +1,124 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lemore/cpu.h"
+#include "lemore/image.h"
+#include "lemore/model.h"
+#include "lemore/parallel.h"
+#include "lemore/status.h"
+#include "lemore/tensor.h"
+
+namespace lemore {
+
+namespace detail {
+struct SessionData;
+}
+
+/// How a session is made.
+struct SessionOptions {
+  Size size{0, 0};  ///< input size; 0 x 0 is the model's own. Other sizes resample the axis operators
+  int threads = 0;  ///< 0: default_threads(). Ignored when parallel_for is set
+  std::optional<ParallelFor> parallel_for;  ///< the caller's thread pool
+  std::optional<Isa> isa;                   ///< default: LEMORE_ISA of the environment, else the best this CPU has
+  bool keep_stages = false;                 ///< every named stage keeps a buffer of its own and can be read after run
+  void* arena = nullptr;        ///< memory for all buffers, aligned to k_alignment; null: the session allocates it
+  std::size_t arena_bytes = 0;  ///< at least Session::arena_bytes(model, options) when arena is given
+};
+
+/// One step of the network as it will be run.
+struct StepInfo {
+  std::string name;        ///< the module it computes, named as in the PyTorch state dict
+  std::string op;          ///< operator, for instance "pointwise" or "dwconv"
+  Shape output;            ///< height, width, channels (or rows, columns)
+  std::uint64_t macs = 0;  ///< multiply-accumulates of convolutions and linear layers
+  bool counted = true;     ///< whether the paper's MAC count has them (attention's products are not counted)
+};
+
+/// Milliseconds the last run spent, in order.
+struct StepTime {
+  std::string_view name;
+  double milliseconds = 0;
+};
+
+/// One network of one input size with all the memory a run needs. One per thread; moving it is cheap.
+///
+/// Everything is planned and allocated by create() and resize(); run() and label_map() allocate nothing, start no
+/// threads of their own, print nothing and throw nothing. The same input gives the same bits for any number of threads
+/// on the same ISA.
+class Session {
+ public:
+  /// Exact bytes of the arena a session with these options needs (threads and keep_stages matter).
+  /// Errors    as create.
+  static Result<std::size_t> arena_bytes(const Model& model, const SessionOptions& options);
+
+  /// Plans and allocates. Errors: invalid_shape (size outside k_min_input..k_max_input), invalid_argument (arena too
+  /// small or misaligned, threads < 0), unsupported (ISA), out_of_memory.
+  static Result<Session> create(const Model& model, const SessionOptions& options = {});
+
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  /// Plans anew for another input size; a given arena must be large enough. On an error the session is as before.
+  Status resize(Size size);
+
+  /// Input height and width.
+  Size size() const noexcept;
+  const Model& model() const noexcept;
+  Isa isa() const noexcept;
+  int threads() const noexcept;
+  /// Bytes of the arena in use.
+  std::size_t arena_bytes() const noexcept;
+
+  /// Runs the network on an 8-bit image of any size, resized to the session's size and normalised as the model says.
+  /// Errors    invalid_argument for a null, empty or too narrow image.
+  Status run(const ImageView& image);
+
+  /// Runs the network on part of an image without resizing: the window of the session's size at (top, left).
+  /// Errors    invalid_argument when the window leaves the image.
+  Status run_window(const ImageView& image, int top, int left);
+
+  /// Runs the network on a normalised float tensor [1, 3, h, w] (nchw) of the session's size.
+  /// Errors    invalid_shape.
+  Status run(const TensorView& input);
+
+  /// The last run's output: logits [1, ceil(h/8), ceil(w/8), classes] (nhwc), or [1, classes] of a classifier. Valid
+  /// until the next run.
+  TensorView logits() const noexcept;
+
+  /// Writes the label map of the last run at the size of `labels` (any size), and if `confidence` is given the softmax
+  /// probability of each pixel's class. Ties go to the lower class.
+  /// Errors    invalid_argument (views of different sizes, null, too narrow), unsupported for a classifier.
+  Status label_map(const LabelView& labels, const ConfidenceView* confidence = nullptr);
+
+  /// The steps as they are run. Valid until resize.
+  const std::vector<StepInfo>& steps() const noexcept;
+
+  /// Names of the stages, in the order they are computed: "stem", "stages.0.down", ..., "head.fuse", "output".
+  const std::vector<std::string>& stage_names() const noexcept;
+
+  /// A stage of the last run, channels-last: [1, h, w, c]. Requires keep_stages. Errors: not_found.
+  Result<TensorView> stage(std::string_view name) const;
+
+  /// Called after each stage while a run is under way; may overwrite the stage's elements (channels-last floats,
+  /// dense). Numerics are checked this way: every stage is computed from a reference's inputs. Requires keep_stages.
+  using StageObserver = void (*)(void* context, std::string_view name, const Shape& nhwc, float* elements);
+  void set_stage_observer(StageObserver observer, void* context) noexcept;
+
+  /// Turns timing of steps on or off; last_times() holds one entry a step then.
+  void set_profiling(bool on) noexcept;
+  const std::vector<StepTime>& last_times() const noexcept;
+
+ private:
+  explicit Session(std::unique_ptr<detail::SessionData> data);
+  std::unique_ptr<detail::SessionData> data_;
+};
+
+}  // namespace lemore
