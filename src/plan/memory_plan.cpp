@@ -1,0 +1,43 @@
+#include "plan/memory_plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "lemore/tensor.h"
+
+namespace lemore::plan {
+
+namespace {
+
+constexpr std::size_t align_up(std::size_t n) { return (n + k_alignment - 1) / k_alignment * k_alignment; }
+
+}  // namespace
+
+MemoryPlan plan_memory(const std::vector<LiveRange>& ranges) {
+  std::vector<std::size_t> order(ranges.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return ranges[a].bytes > ranges[b].bytes; });
+
+  MemoryPlan plan;
+  plan.offsets.assign(ranges.size(), 0);
+  std::vector<std::size_t> placed;  // by offset
+  for (const std::size_t i : order) {
+    const LiveRange& range = ranges[i];
+    const std::size_t bytes = align_up(range.bytes);
+    std::size_t offset = 0;
+    for (const std::size_t p : placed) {
+      if (ranges[p].last < range.first || range.last < ranges[p].first) continue;
+      if (offset + bytes <= plan.offsets[p]) break;  // fits before it, and every later one lies behind
+      offset = std::max(offset, plan.offsets[p] + align_up(ranges[p].bytes));
+    }
+    plan.offsets[i] = offset;
+    plan.arena_bytes = std::max(plan.arena_bytes, offset + bytes);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), offset,
+                                   [&](std::size_t o, std::size_t p) { return o < plan.offsets[p]; }),
+                  i);
+  }
+  return plan;
+}
+
+}  // namespace lemore::plan
