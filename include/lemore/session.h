@@ -98,6 +98,10 @@ class Session {
   /// Errors    invalid_argument (views of different sizes, null, too narrow), unsupported for a classifier.
   Status label_map(const LabelView& labels, const ConfidenceView* confidence = nullptr);
 
+  /// Makes room for label maps of up to `size`, so that label_map allocates nothing. label_map does it itself when a
+  /// map is larger than any before.
+  Status reserve_labels(Size size);
+
   /// The steps as they are run. Valid until resize.
   const std::vector<StepInfo>& steps() const noexcept;
 
@@ -115,6 +119,12 @@ class Session {
   /// Turns timing of steps on or off; last_times() holds one entry a step then.
   void set_profiling(bool on) noexcept;
   const std::vector<StepTime>& last_times() const noexcept;
+
+  /// Milliseconds the last run spent preparing its input, and in the network.
+  double last_prepare_ms() const noexcept;
+  double last_network_ms() const noexcept;
+
+  const detail::SessionData& data() const noexcept { return *data_; }  ///< for lemore's own sources
 
  private:
   explicit Session(std::unique_ptr<detail::SessionData> data);

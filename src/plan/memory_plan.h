@@ -11,7 +11,8 @@ struct LiveRange {
   int first = 0, last = 0;
 };
 
-/// Offsets for `ranges` in one arena, each a multiple of k_alignment, such that two ranges alive at the same step never overlap.
+/// Offsets for `ranges` in one arena, each a multiple of k_alignment, such that two ranges alive at the same step never
+/// overlap.
 struct MemoryPlan {
   std::vector<std::size_t> offsets;
   std::size_t arena_bytes = 0;

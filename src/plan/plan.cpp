@@ -15,7 +15,8 @@ constexpr std::size_t k_max_elements = std::size_t{1} << 40;
 
 Value Builder::value(std::size_t h, std::size_t w, std::size_t c) {
   const std::size_t elements = Shape{h, w, c}.elements();
-  if (elements > k_max_elements) fail({StatusCode::invalid_shape, "a map of " + Shape{h, w, c}.to_string() + " is too large"});
+  if (elements > k_max_elements)
+    fail({StatusCode::invalid_shape, "a map of " + Shape{h, w, c}.to_string() + " is too large"});
   buffers_.push_back({std::min(elements, k_max_elements), false, -1, -1});
   Value v;
   v.buffer = static_cast<int>(buffers_.size()) - 1;

@@ -48,12 +48,13 @@ struct Runtime {
 
   float* at(const Value& v) const { return arena + offsets[v.buffer] + v.offset; }
 
-  /// body(begin, end, worker) over 0..total in consecutive shares of at least `grain`, one per worker. Shares depend on the number of workers, so a body
-  /// must compute an element the same way wherever its share begins.
+  /// body(begin, end, worker) over 0..total in consecutive shares of at least `grain`, one per worker. Shares depend on
+  /// the number of workers, so a body must compute an element the same way wherever its share begins.
   template <typename Body>
   void split(std::size_t total, std::size_t grain, const Body& body) const {
     const std::size_t most = (total + grain - 1) / grain;
-    const std::size_t tasks = most < static_cast<std::size_t>(parallel.workers) ? most : static_cast<std::size_t>(parallel.workers);
+    const std::size_t tasks =
+        most < static_cast<std::size_t>(parallel.workers) ? most : static_cast<std::size_t>(parallel.workers);
     if (tasks <= 1) {
       if (total > 0) body(std::size_t{0}, total, std::size_t{0});
       return;

@@ -1,0 +1,87 @@
+#include "blocks/blocks.h"
+
+namespace lemore::blocks {
+
+using ops::Activation;
+
+namespace {
+
+std::size_t size(int n) { return static_cast<std::size_t>(n); }
+
+// "CA" of the paper's figure: one gate along the height, one along the width; then the skip.
+Value coordinate_attention(const Graph& g, const std::string& name, const Value& x, const Value& skip) {
+  const Value means = ops::axis_means(g, name + ".means", x);
+  const Value reduced = ops::pointwise(g, name + ".reduce", means, x.c, {Activation::hardswish});
+  const Value a_h = ops::pointwise(g, name + ".height", reduced.rows(0, x.h), x.c, {Activation::sigmoid});
+  const Value a_w = ops::pointwise(g, name + ".width", reduced.rows(x.h, x.w), x.c, {Activation::sigmoid});
+  return ops::gate(g, name, x, a_h, a_w, skip);
+}
+
+// Squeeze and excite without reduction; then the skip.
+Value channel_attention(const Graph& g, const std::string& name, const Value& x, const Value& skip) {
+  const Value mean = ops::global_mean(g, name + ".mean", x);
+  const Value hidden = ops::pointwise(g, name + ".fc1", mean, x.c, {Activation::relu});
+  const Value a = ops::pointwise(g, name + ".fc2", hidden, x.c, {Activation::sigmoid});
+  return ops::gate(g, name, x, a, {}, skip);
+}
+
+}  // namespace
+
+Value inverted_residual(const Graph& g, const std::string& name, const Value& x, std::size_t out_c, std::size_t stride,
+                        const InvertedResidualConfig& config) {
+  const std::size_t k = size(config.kernel);
+  Value y = x;
+  if (config.expansion != 1)
+    y = ops::pointwise(g, name + ".expand", y, x.c * size(config.expansion), {Activation::relu6});
+  y = ops::depthwise(g, name + ".depthwise", y, {k, k, stride, 1, Activation::relu6});
+  const Value residual = stride == 1 && x.c == out_c ? x : Value{};
+  return ops::pointwise(g, name + ".project", y, out_c, {Activation::none, residual});
+}
+
+Value cartesian_block(const Graph& g, const std::string& name, const Value& x, const LemoreConfig& config,
+                      const ops::Views& views) {
+  const std::size_t dilation = size(config.dilation);
+  Value y = ops::cartesian_views(g, name, x, views);
+  y = ops::depthwise(g, name + ".axial.0", y, {3, 1, 1, 1, Activation::none});
+  y = ops::depthwise(g, name + ".axial.1", y, {1, 3, 1, 1, Activation::relu6});
+  y = ops::depthwise(g, name + ".axial.2", y, {3, 1, 1, dilation, Activation::none});
+  y = ops::depthwise(g, name + ".axial.3", y, {1, 3, 1, dilation, Activation::relu6});
+
+  const Value skip = config.skip ? x : Value{};
+  switch (config.attention) {
+    case AttentionKind::coordinate:
+      return coordinate_attention(g, name + ".attention", y, skip);
+    case AttentionKind::channel:
+      return channel_attention(g, name + ".attention", y, skip);
+    case AttentionKind::none:
+      break;
+  }
+  return config.skip ? ops::gate(g, name + ".skip", y, {}, {}, skip) : y;
+}
+
+Value nested_layer(const Graph& g, const std::string& name, const Value& tokens, const LemoreConfig& config) {
+  const NestedConfig& n = config.nested;
+  const std::size_t e = tokens.c, key = size(n.branches * n.key_dim), value = size(n.value_dim);
+  Value x = tokens;
+  if (n.enabled) {
+    // The trained network has a value projection per branch; psi multiplies their sum, so the weight file holds the
+    // sum.
+    const std::uint64_t trained = std::uint64_t{x.pixels()} * e * (2 * key + size(n.branches) * value);
+    const Value qkv = ops::pointwise(g, name + ".qkv", x, 2 * key + value, {Activation::none, {}, trained});
+    const Value o = ops::nested_attention(g, name, qkv,
+                                          {size(n.branches), size(n.heads), size(n.key_dim), value, Activation::relu6});
+    x = ops::pointwise(g, name + ".project", o, e, {Activation::none, x});
+  }
+  Value y = ops::pointwise(g, name + ".ffn.expand", x, e * size(config.ffn_expansion));
+  y = ops::depthwise(g, name + ".ffn.depthwise", y, {3, 3, 1, 1, Activation::relu6});
+  return ops::pointwise(g, name + ".ffn.project", y, e, {Activation::none, x});
+}
+
+Value gated_fusion(const Graph& g, const std::string& name, const Value& local, const Value& globl, std::size_t out_c) {
+  const Value gate = ops::pointwise(g, name + ".gate", globl, out_c, {Activation::sigmoid});
+  const Value shift = ops::pointwise(g, name + ".globl", globl, out_c);
+  const Value scaled = ops::pointwise(g, name + ".local", local, out_c);
+  return ops::gated_fusion(g, name, scaled, gate, shift);
+}
+
+}  // namespace lemore::blocks

@@ -1,0 +1,141 @@
+#include "lemore/tensor.h"
+
+#include <cassert>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+namespace lemore {
+
+std::size_t dtype_size(DType type) noexcept {
+  switch (type) {
+    case DType::f64:
+    case DType::i64:
+    case DType::u64:
+      return 8;
+    case DType::f32:
+    case DType::i32:
+    case DType::u32:
+      return 4;
+    case DType::f16:
+    case DType::bf16:
+    case DType::i16:
+    case DType::u16:
+      return 2;
+    case DType::i8:
+    case DType::u8:
+    case DType::boolean:
+      return 1;
+  }
+  return 0;
+}
+
+const char* dtype_name(DType type) noexcept {
+  switch (type) {
+    case DType::f64:
+      return "F64";
+    case DType::f32:
+      return "F32";
+    case DType::f16:
+      return "F16";
+    case DType::bf16:
+      return "BF16";
+    case DType::i64:
+      return "I64";
+    case DType::i32:
+      return "I32";
+    case DType::i16:
+      return "I16";
+    case DType::i8:
+      return "I8";
+    case DType::u64:
+      return "U64";
+    case DType::u32:
+      return "U32";
+    case DType::u16:
+      return "U16";
+    case DType::u8:
+      return "U8";
+    case DType::boolean:
+      return "BOOL";
+  }
+  return "unknown";
+}
+
+Shape::Shape(std::initializer_list<std::size_t> extents) noexcept {
+  assert(extents.size() <= std::size_t{k_max_rank});
+  for (const std::size_t extent : extents) push_back(extent);
+}
+
+bool Shape::push_back(std::size_t extent) noexcept {
+  if (rank_ == k_max_rank) return false;
+  extents_[static_cast<std::size_t>(rank_++)] = extent;
+  return true;
+}
+
+std::size_t Shape::elements() const noexcept {
+  constexpr std::size_t k_max = std::numeric_limits<std::size_t>::max();
+  std::size_t product = 1;
+  bool overflow = false;
+  for (int axis = 0; axis < rank_; ++axis) {
+    const std::size_t extent = (*this)[axis];
+    if (extent == 0) return 0;  // also where the other extents would overflow
+    overflow = overflow || product > k_max / extent;
+    product *= extent;
+  }
+  return overflow ? k_max : product;
+}
+
+std::string Shape::to_string() const {
+  std::string out = "[";
+  for (int axis = 0; axis < rank_; ++axis) {
+    if (axis > 0) out += ", ";
+    out += std::to_string((*this)[axis]);
+  }
+  return out + "]";
+}
+
+bool Shape::operator==(const Shape& other) const noexcept {
+  return rank_ == other.rank_ && extents_ == other.extents_;  // what lies beyond the rank is 0
+}
+
+const float* TensorView::f32() const noexcept {
+  assert(dtype == DType::f32);
+  return static_cast<const float*>(data);
+}
+
+void Tensor::Free::operator()(void* p) const noexcept { std::free(p); }
+
+Result<Tensor> Tensor::create(DType dtype, const Shape& shape, Layout layout) {
+  const std::size_t elements = shape.elements(), size = dtype_size(dtype);
+  if (elements > (std::numeric_limits<std::size_t>::max() - k_alignment) / size) {
+    return Status(StatusCode::out_of_memory,
+                  "a tensor " + shape.to_string() + " of " + dtype_name(dtype) + " is larger than any memory");
+  }
+  Tensor tensor;
+  if (elements > 0) {
+    // aligned_alloc wants a multiple of the alignment.
+    const std::size_t bytes = (elements * size + k_alignment - 1) / k_alignment * k_alignment;
+    tensor.storage_.reset(std::aligned_alloc(k_alignment, bytes));
+    if (!tensor.storage_) {
+      return Status(StatusCode::out_of_memory, "no memory for a tensor " + shape.to_string() + " of " +
+                                                   dtype_name(dtype) + ": " + std::to_string(bytes) + " bytes");
+    }
+    std::memset(tensor.storage_.get(), 0, bytes);
+  }
+  tensor.view_ = TensorView(tensor.storage_.get(), dtype, shape, layout);
+  return tensor;
+}
+
+Result<Tensor> Tensor::copy_of(const TensorView& view) {
+  Result<Tensor> tensor = create(view.dtype, view.shape, view.layout);
+  if (tensor.ok() && tensor->data() != nullptr) std::memcpy(tensor->data(), view.data, view.bytes());
+  return tensor;
+}
+
+float* Tensor::f32() noexcept {
+  assert(view_.dtype == DType::f32);
+  return static_cast<float*>(storage_.get());
+}
+
+}  // namespace lemore

@@ -1,0 +1,139 @@
+#include "image/label_map.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "core/resize_taps.h"
+
+namespace lemore::image {
+
+using kernels::ResizeTap;
+
+namespace {
+
+constexpr std::size_t k_row_grain = 8;
+
+std::size_t size(int n) { return static_cast<std::size_t>(n); }
+
+std::size_t scratch_per_worker(const plan::Value& logits, Size input, LabelMapRule rule) {
+  const std::size_t between = rule == LabelMapRule::two_step ? 2 * size(input.width) : 0;
+  return (k_label_tile + between) * logits.c;
+}
+
+// Rows of logits at the network's input size, made as they are needed: two_step's first resize. Holds rows lo and lo
+// + 1.
+class RowsBetween {
+ public:
+  RowsBetween(const plan::Runtime& r, const LabelMap& m, float* rows)
+      : r_(r), m_(m), rows_(rows), row_elements_(size(m.input.width) * m.logits.c) {}
+
+  void need(std::size_t lo, std::size_t hi) {
+    if (lo_ + 1 == lo && have_[1]) {
+      std::memcpy(rows_, rows_ + row_elements_, row_elements_ * sizeof(float));
+      have_[0] = true;
+      have_[1] = false;
+    } else if (lo_ != lo) {
+      have_[0] = have_[1] = false;
+    }
+    lo_ = lo;
+    if (!have_[0]) make(lo, 0);
+    if (hi != lo && !have_[1]) make(hi, 1);
+  }
+
+ private:
+  void make(std::size_t row, std::size_t slot) {
+    const ResizeTap* taps_y = m_.taps;
+    const ResizeTap* taps_x = m_.taps + m_.input.height;
+    r_.kernels->resize({m_.logits.w, m_.logits.c, size(m_.input.width), 0, 1, taps_y + row, taps_x, r_.at(m_.logits),
+                        rows_ + slot * row_elements_, false});
+    have_[slot] = true;
+  }
+
+  const plan::Runtime& r_;
+  const LabelMap& m_;
+  float* rows_;
+  std::size_t row_elements_;
+  std::size_t lo_ = SIZE_MAX - 1;
+  bool have_[2] = {false, false};
+};
+
+}  // namespace
+
+std::size_t label_scratch(const plan::Value& logits, Size input, LabelMapRule rule, int workers) {
+  return scratch_per_worker(logits, input, rule) * size(workers);
+}
+
+std::size_t label_taps(Size input, Size out, LabelMapRule rule) {
+  const std::size_t direct = size(out.height) + size(out.width);
+  return rule == LabelMapRule::direct ? direct : direct + size(input.height) + size(input.width);
+}
+
+Status check_labels(const LabelView& labels, const ConfidenceView* confidence) {
+  const auto [h, w] = labels.size;
+  if (labels.data == nullptr || h < 1 || w < 1 || labels.row_bytes < size(w))
+    return {StatusCode::invalid_argument, "label view of " + std::to_string(h) + "x" + std::to_string(w) +
+                                              " with rows of " + std::to_string(labels.row_bytes) +
+                                              " bytes is null, empty or too narrow"};
+  if (confidence == nullptr) return {};
+  if (confidence->data == nullptr || confidence->size != labels.size || confidence->row_stride < size(w))
+    return {StatusCode::invalid_argument, "confidence view of " + std::to_string(confidence->size.height) + "x" +
+                                              std::to_string(confidence->size.width) + ": expected the labels' " +
+                                              std::to_string(h) + "x" + std::to_string(w)};
+  return {};
+}
+
+void prepare_label_taps(const LabelMap& m, Size out) {
+  ResizeTap* taps = m.taps;
+  std::size_t h = m.logits.h, w = m.logits.w;
+  if (m.rule == LabelMapRule::two_step) {
+    core::resize_taps(h, size(m.input.height), taps);
+    core::resize_taps(w, size(m.input.width), taps + m.input.height);
+    taps += m.input.height + m.input.width;
+    h = size(m.input.height);
+    w = size(m.input.width);
+  }
+  core::resize_taps(h, size(out.height), taps);
+  core::resize_taps(w, size(out.width), taps + out.height);
+}
+
+void label_map(const plan::Runtime& r, const LabelMap& m, const LabelView& labels, const ConfidenceView* confidence) {
+  const std::size_t out_h = size(labels.size.height), out_w = size(labels.size.width), classes = m.logits.c;
+  const bool two_step = m.rule == LabelMapRule::two_step;
+  const ResizeTap* taps_y = m.taps + (two_step ? m.input.height + m.input.width : 0);
+  const ResizeTap* taps_x = taps_y + out_h;
+
+  if (!two_step && confidence == nullptr) {
+    r.split(out_h, k_row_grain, [&](std::size_t begin, std::size_t end, std::size_t) {
+      r.kernels->label_map(
+          {m.logits.w, classes, out_w, begin, end, taps_y, taps_x, r.at(m.logits), labels.data, labels.row_bytes});
+    });
+    return;
+  }
+
+  const std::size_t per_worker = scratch_per_worker(m.logits, m.input, m.rule);
+  r.split(out_h, k_row_grain, [&](std::size_t begin, std::size_t end, std::size_t worker) {
+    float* tile = m.scratch + worker * per_worker;
+    float* between = tile + k_label_tile * classes;
+    RowsBetween rows(r, m, between);
+    for (std::size_t y = begin; y < end; ++y) {
+      ResizeTap tap = taps_y[y];
+      const float* source = r.at(m.logits);
+      std::size_t source_w = m.logits.w;
+      if (two_step) {
+        rows.need(tap.lo, tap.hi);
+        tap = {0, tap.hi - tap.lo, tap.t};
+        source = between;
+        source_w = size(m.input.width);
+      }
+      for (std::size_t x = 0; x < out_w; x += k_label_tile) {
+        const std::size_t n = std::min(k_label_tile, out_w - x);
+        r.kernels->resize({source_w, classes, n, 0, 1, &tap, taps_x + x, source, tile, false});
+        r.kernels->argmax({n, classes, tile, labels.data + y * labels.row_bytes + x,
+                           confidence != nullptr ? confidence->data + y * confidence->row_stride + x : nullptr});
+      }
+    }
+  });
+}
+
+}  // namespace lemore::image

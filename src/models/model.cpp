@@ -1,0 +1,68 @@
+#include "lemore/model.h"
+
+#include "models/lemore.h"
+#include "models/model_data.h"
+
+namespace lemore {
+
+namespace detail {
+
+Result<plan::Plan> build_plan(const ModelData& model, Size size, int workers, bool keep_stages) {
+  for (const int n : {size.height, size.width})
+    if (n < k_min_input || n > k_max_input)
+      return Status(StatusCode::invalid_shape,
+                    "input size " + std::to_string(size.height) + "x" + std::to_string(size.width) + ": expected " +
+                        std::to_string(k_min_input) + ".." + std::to_string(k_max_input) + " pixels a side");
+  return models::build_lemore(model.weights, size, workers, keep_stages);
+}
+
+namespace {
+
+Result<std::shared_ptr<const ModelData>> share(Result<WeightFile> file) {
+  if (!file.ok()) return file.status();
+  const std::uint64_t parameters = trained_parameters(file->config());
+  return std::shared_ptr<const ModelData>(std::make_shared<ModelData>(ModelData{std::move(*file), parameters}));
+}
+
+}  // namespace
+
+}  // namespace detail
+
+Result<Model> Model::load(const std::string& path, const LoadOptions& options) {
+  return detail::guard([&]() -> Result<Model> {
+    auto data = detail::share(WeightFile::load(path, options.copy));
+    if (!data.ok()) return data.status();
+    return Model(std::move(*data));
+  });
+}
+
+Result<Model> Model::from_memory(const void* bytes, std::size_t size, bool copy, const std::string& name) {
+  return detail::guard([&]() -> Result<Model> {
+    auto data = detail::share(WeightFile::from_memory(bytes, size, copy, name));
+    if (!data.ok()) return data.status();
+    return Model(std::move(*data));
+  });
+}
+
+const std::string& Model::architecture() const noexcept { return data_->weights.architecture(); }
+const std::string& Model::config_json() const noexcept { return data_->weights.config_json(); }
+Size Model::input_size() const noexcept { return {data_->weights.config().input_h, data_->weights.config().input_w}; }
+bool Model::is_classifier() const noexcept { return data_->weights.config().is_classifier(); }
+const std::vector<ClassInfo>& Model::classes() const noexcept { return data_->weights.labels().classes; }
+int Model::ignore_label() const noexcept { return data_->weights.labels().ignore_label; }
+int Model::annotation_offset() const noexcept { return data_->weights.labels().annotation_offset; }
+const std::string& Model::labels_name() const noexcept { return data_->weights.labels().name; }
+const Preprocessing& Model::preprocessing() const noexcept { return data_->weights.preprocessing(); }
+const Provenance& Model::provenance() const noexcept { return data_->weights.provenance(); }
+std::uint64_t Model::trained_parameters() const noexcept { return data_->trained_parameters; }
+std::size_t Model::weight_bytes() const noexcept { return data_->weights.tensor_bytes(); }
+
+Result<std::uint64_t> Model::macs(Size size) const {
+  return detail::guard([&]() -> Result<std::uint64_t> {
+    auto plan = detail::build_plan(*data_, size, 1, false);
+    if (!plan.ok()) return plan.status();
+    return plan->macs;
+  });
+}
+
+}  // namespace lemore

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "lemore/model.h"
+#include "plan/plan.h"
+#include "weights/weight_file.h"
+
+namespace lemore::detail {
+
+/// What every handle of a model shares.
+struct ModelData {
+  WeightFile weights;
+  std::uint64_t trained_parameters = 0;
+};
+
+/// The plan of `model` for an input of `size`. Errors: invalid_shape for a size outside k_min_input..k_max_input.
+Result<plan::Plan> build_plan(const ModelData& model, Size size, int workers, bool keep_stages);
+
+/// Runs `body`, whose result is a Status or Result, and turns std::bad_alloc into out_of_memory: the one place where an
+/// exception is met.
+template <typename Body>
+auto guard(const Body& body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (...) {
+    return Status(StatusCode::out_of_memory, "not enough memory");
+  }
+}
+
+}  // namespace lemore::detail

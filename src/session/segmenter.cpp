@@ -1,0 +1,102 @@
+#include "lemore/segmenter.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "core/resize_taps.h"
+#include "image/label_map.h"
+#include "image/preprocess.h"
+#include "models/model_data.h"
+#include "session/slide.h"
+
+namespace lemore {
+
+namespace detail {
+
+struct SegmenterData {
+  SegmenterOptions options;
+  Session session;
+  Slide slide;
+  PhaseTimes times;
+};
+
+}  // namespace detail
+
+using detail::guard;
+
+const char* mode_name(Mode mode) noexcept {
+  switch (mode) {
+    case Mode::whole:
+      return "whole";
+    case Mode::keep:
+      return "keep";
+    case Mode::slide:
+      return "slide";
+  }
+  return "";
+}
+
+Segmenter::Segmenter(std::unique_ptr<detail::SegmenterData> data) : data_(std::move(data)) {}
+Segmenter::Segmenter(Segmenter&&) noexcept = default;
+Segmenter& Segmenter::operator=(Segmenter&&) noexcept = default;
+Segmenter::~Segmenter() = default;
+
+Result<Segmenter> Segmenter::create(const Model& model, const SegmenterOptions& options) {
+  return guard([&]() -> Result<Segmenter> {
+    if (model.is_classifier()) return Status(StatusCode::unsupported, "a classifier makes no label map");
+    const Size window = model.input_size(), stride = options.stride;
+    const bool in_window =
+        stride.height >= 1 && stride.width >= 1 && stride.height <= window.height && stride.width <= window.width;
+    if (stride != Size{0, 0} && !in_window)
+      return Status(StatusCode::invalid_argument,
+                    "stride " + std::to_string(stride.height) + "x" + std::to_string(stride.width) +
+                        ": expected 1x1 up to the window's " + std::to_string(window.height) + "x" +
+                        std::to_string(window.width));
+    SessionOptions session_options;
+    session_options.threads = options.threads;
+    session_options.parallel_for = options.parallel_for;
+    session_options.isa = options.isa;
+    auto session = Session::create(model, session_options);
+    if (!session.ok()) return session.status();
+    return Segmenter(
+        std::unique_ptr<detail::SegmenterData>(new detail::SegmenterData{options, std::move(*session), {}, {}}));
+  });
+}
+
+Status Segmenter::segment(const ImageView& image, const LabelView& labels, const ConfidenceView* confidence) {
+  return guard([&]() -> Status {
+    detail::SegmenterData& d = *data_;
+    d.times = {};
+    if (Status status = image::check_image(image); !status.ok()) return status;
+    if (Status status = image::check_labels(labels, confidence); !status.ok()) return status;
+    if (labels.size != image.size)
+      return {StatusCode::invalid_argument, "label view of " + std::to_string(labels.size.height) + "x" +
+                                                std::to_string(labels.size.width) + ": expected the image's " +
+                                                std::to_string(image.size.height) + "x" +
+                                                std::to_string(image.size.width)};
+    using Clock = std::chrono::steady_clock;
+    const auto since = [](Clock::time_point t) {
+      return std::chrono::duration<double, std::milli>(Clock::now() - t).count();
+    };
+
+    const auto start = Clock::now();
+    if (d.options.mode == Mode::slide)
+      return d.slide.segment(d.session, d.options.stride, image, labels, confidence, d.times);
+    if (d.options.mode == Mode::keep)
+      if (Status status = d.session.resize(image.size); !status.ok()) return status;
+    if (Status status = d.session.run(image); !status.ok()) return status;
+    d.times.network = d.session.last_network_ms();
+    d.times.prepare = since(start) - d.times.network;
+    const auto ran = Clock::now();
+    if (Status status = d.session.label_map(labels, confidence); !status.ok()) return status;
+    d.times.labels = since(ran);
+    return {};
+  });
+}
+
+Session& Segmenter::session() noexcept { return data_->session; }
+const PhaseTimes& Segmenter::last_times() const noexcept { return data_->times; }
+const SegmenterOptions& Segmenter::options() const noexcept { return data_->options; }
+
+}  // namespace lemore

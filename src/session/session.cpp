@@ -1,0 +1,276 @@
+#include "lemore/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <new>
+
+#include "cpu/kernel_table.h"
+#include "image/label_map.h"
+#include "image/preprocess.h"
+#include "models/model_data.h"
+#include "session/session_data.h"
+
+namespace lemore {
+
+namespace detail {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double milliseconds(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double, std::milli>(to - from).count();
+}
+
+Result<ParallelFor> choose_parallel_for(const SessionOptions& options) {
+  if (options.parallel_for) {
+    if (options.parallel_for->run == nullptr || options.parallel_for->workers < 1)
+      return Status(StatusCode::invalid_argument, "parallel_for: expected a function and at least 1 worker");
+    return *options.parallel_for;
+  }
+  if (options.threads < 0 || options.threads > 1024)
+    return Status(StatusCode::invalid_argument, "threads: expected 0..1024, got " + std::to_string(options.threads));
+  return openmp_parallel_for(options.threads > 0 ? options.threads : default_threads());
+}
+
+// A session of `options.size`, planned but without memory.
+Result<std::unique_ptr<SessionData>> plan_session(const Model& model, const SessionOptions& options) {
+  auto s = std::make_unique<SessionData>(model, options);
+  s->size = options.size == Size{0, 0} ? model.input_size() : options.size;
+
+  const Result<Isa> isa = options.isa ? parse_isa(isa_name(*options.isa)) : default_isa();
+  if (!isa.ok()) return isa.status();
+  s->isa = *isa;
+  s->runtime.kernels = &kernel_table(*isa);
+
+  const Result<ParallelFor> parallel = choose_parallel_for(options);
+  if (!parallel.ok()) return parallel.status();
+  s->runtime.parallel = *parallel;
+
+  auto plan = build_plan(model.data(), s->size, parallel->workers, options.keep_stages);
+  if (!plan.ok()) return plan.status();
+  s->plan = std::move(*plan);
+  return s;
+}
+
+Status allocate(SessionData& s) {
+  auto arena = Arena::create(s.plan.arena_bytes, s.options.arena, s.options.arena_bytes);
+  if (!arena.ok()) return arena.status();
+  s.arena = std::move(*arena);
+  s.runtime.arena = s.arena.data();
+  s.runtime.offsets = s.plan.offsets.data();
+  for (const plan::Step& step : s.plan.steps) s.infos.push_back(step.info);
+  for (const plan::Stage& stage : s.plan.stages) s.stage_names.push_back(stage.name);
+  for (const StepInfo& info : s.infos) s.times.push_back({info.name, 0});
+  s.prepare_taps.resize(static_cast<std::size_t>(s.size.height) + static_cast<std::size_t>(s.size.width));
+  for (const plan::Constant& constant : s.plan.constants) constant.fill(s.runtime.at(constant.value));
+  return {};
+}
+
+Result<std::unique_ptr<SessionData>> make_session(const Model& model, const SessionOptions& options) {
+  auto s = plan_session(model, options);
+  if (!s.ok()) return s.status();
+  if (Status status = allocate(**s); !status.ok()) return status;
+  return s;
+}
+
+Shape nhwc_shape(const SessionData& s, const plan::Value& v) {
+  const bool row_of_logits = s.model.is_classifier() && v.buffer == s.plan.output.buffer;
+  return row_of_logits ? Shape{1, v.c} : Shape{1, v.h, v.w, v.c};
+}
+
+TensorView view_of(const SessionData& s, const plan::Value& v) {
+  const Shape shape = nhwc_shape(s, v);
+  return {s.runtime.at(v), DType::f32, shape, shape.rank() == 4 ? Layout::nhwc : Layout::plain};
+}
+
+}  // namespace
+
+void Arena::Free::operator()(void* p) const noexcept { ::operator delete (p, std::align_val_t{k_alignment}); }
+
+Result<Arena> Arena::create(std::size_t bytes, void* given, std::size_t given_bytes) {
+  Arena arena;
+  if (given != nullptr) {
+    if (reinterpret_cast<std::uintptr_t>(given) % k_alignment != 0)
+      return Status(StatusCode::invalid_argument,
+                    "arena: expected memory aligned to " + std::to_string(k_alignment) + " bytes");
+    if (given_bytes < bytes)
+      return Status(StatusCode::invalid_argument,
+                    "arena: expected at least " + std::to_string(bytes) + " bytes, got " + std::to_string(given_bytes));
+    arena.data_ = static_cast<float*>(given);
+    return arena;
+  }
+  arena.owned_.reset(::operator new (bytes > 0 ? bytes : 1, std::align_val_t{k_alignment}, std::nothrow));
+  if (arena.owned_ == nullptr)
+    return Status(StatusCode::out_of_memory, "arena: " + std::to_string(bytes) + " bytes could not be allocated");
+  arena.data_ = static_cast<float*>(arena.owned_.get());
+  return arena;
+}
+
+void SessionData::run_steps() noexcept {
+  std::size_t next_stage = 0;
+  const auto start = Clock::now();
+  auto before = start;
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    plan.steps[i].run(runtime);
+    if (profiling) {
+      const auto now = Clock::now();
+      times[i].milliseconds = milliseconds(before, now);
+      before = now;
+    }
+    for (; next_stage < plan.stages.size() && plan.stages[next_stage].step == static_cast<int>(i); ++next_stage) {
+      const plan::Stage& stage = plan.stages[next_stage];
+      if (observer != nullptr && options.keep_stages)
+        observer(observer_context, stage.name, nhwc_shape(*this, stage.value), runtime.at(stage.value));
+    }
+  }
+  network_ms = milliseconds(start, Clock::now());
+  has_run = true;
+}
+
+}  // namespace detail
+
+using detail::guard;
+
+Session::Session(std::unique_ptr<detail::SessionData> data) : data_(std::move(data)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+Session::~Session() = default;
+
+Result<std::size_t> Session::arena_bytes(const Model& model, const SessionOptions& options) {
+  return guard([&]() -> Result<std::size_t> {
+    const auto s = detail::plan_session(model, options);
+    if (!s.ok()) return s.status();
+    return (*s)->plan.arena_bytes;
+  });
+}
+
+Result<Session> Session::create(const Model& model, const SessionOptions& options) {
+  return guard([&]() -> Result<Session> {
+    auto s = detail::make_session(model, options);
+    if (!s.ok()) return s.status();
+    return Session(std::move(*s));
+  });
+}
+
+Status Session::resize(Size size) {
+  if (size == data_->size) return {};
+  return guard([&]() -> Status {
+    SessionOptions options = data_->options;
+    options.size = size;
+    auto s = detail::make_session(data_->model, options);
+    if (!s.ok()) return s.status();
+    (*s)->observer = data_->observer;
+    (*s)->observer_context = data_->observer_context;
+    (*s)->profiling = data_->profiling;
+    (*s)->label_taps = std::move(data_->label_taps);
+    data_ = std::move(*s);
+    return {};
+  });
+}
+
+Size Session::size() const noexcept { return data_->size; }
+const Model& Session::model() const noexcept { return data_->model; }
+Isa Session::isa() const noexcept { return data_->isa; }
+int Session::threads() const noexcept { return data_->runtime.parallel.workers; }
+std::size_t Session::arena_bytes() const noexcept { return data_->plan.arena_bytes; }
+
+Status Session::run(const ImageView& image) {
+  return guard([&]() -> Status {
+    if (Status status = image::check_image(image); !status.ok()) return status;
+    const auto start = detail::Clock::now();
+    image::prepare(data_->runtime, data_->model.preprocessing(), image, data_->plan.input, data_->prepare_taps.data());
+    data_->prepare_ms = detail::milliseconds(start, detail::Clock::now());
+    data_->run_steps();
+    return {};
+  });
+}
+
+Status Session::run_window(const ImageView& image, int top, int left) {
+  return guard([&]() -> Status {
+    if (Status status = image::check_image(image); !status.ok()) return status;
+    const Size window = data_->size;
+    if (top < 0 || left < 0 || top > image.size.height - window.height || left > image.size.width - window.width)
+      return {StatusCode::invalid_argument, "window of " + std::to_string(window.height) + "x" +
+                                                std::to_string(window.width) + " at (" + std::to_string(top) + ", " +
+                                                std::to_string(left) + ") leaves the image"};
+    ImageView part = image;
+    part.data +=
+        static_cast<std::size_t>(top) * image.row_bytes + static_cast<std::size_t>(left) * pixel_bytes(image.format);
+    part.size = window;
+    return run(part);
+  });
+}
+
+Status Session::run(const TensorView& input) {
+  return guard([&]() -> Status {
+    const Shape expected{1, 3, static_cast<std::size_t>(data_->size.height),
+                         static_cast<std::size_t>(data_->size.width)};
+    if (input.data == nullptr || input.dtype != DType::f32 || input.shape != expected)
+      return {StatusCode::invalid_shape, std::string("input: expected F32 ") + expected.to_string() + ", got " +
+                                             dtype_name(input.dtype) + " " + input.shape.to_string()};
+    const auto start = detail::Clock::now();
+    image::prepare_nchw(data_->runtime, input.f32(), data_->plan.input);
+    data_->prepare_ms = detail::milliseconds(start, detail::Clock::now());
+    data_->run_steps();
+    return {};
+  });
+}
+
+TensorView Session::logits() const noexcept { return detail::view_of(*data_, data_->plan.output); }
+
+Status Session::reserve_labels(Size size) {
+  return guard([&]() -> Status {
+    const LabelMapRule rule = data_->model.preprocessing().label_map;
+    data_->label_taps.resize(std::max(data_->label_taps.size(), image::label_taps(data_->size, size, rule)));
+    return {};
+  });
+}
+
+Status Session::label_map(const LabelView& labels, const ConfidenceView* confidence) {
+  return guard([&]() -> Status {
+    detail::SessionData& s = *data_;
+    if (s.model.is_classifier()) return {StatusCode::unsupported, "a classifier makes no label map"};
+    if (!s.has_run) return {StatusCode::invalid_argument, "label_map before the first run"};
+    if (Status status = image::check_labels(labels, confidence); !status.ok()) return status;
+    if (Status status = reserve_labels(labels.size); !status.ok()) return status;
+    image::LabelMap m;
+    m.logits = s.plan.output;
+    m.input = s.size;
+    // At the network's own size the second of two steps is the identity.
+    m.rule = labels.size == s.size ? LabelMapRule::direct : s.model.preprocessing().label_map;
+    m.taps = s.label_taps.data();
+    m.scratch = s.runtime.at(s.plan.scratch);
+    image::prepare_label_taps(m, labels.size);
+    image::label_map(s.runtime, m, labels, confidence);
+    return {};
+  });
+}
+
+const std::vector<StepInfo>& Session::steps() const noexcept { return data_->infos; }
+const std::vector<std::string>& Session::stage_names() const noexcept { return data_->stage_names; }
+
+Result<TensorView> Session::stage(std::string_view name) const {
+  return guard([&]() -> Result<TensorView> {
+    for (const plan::Stage& stage : data_->plan.stages)
+      if (stage.name == name && (data_->options.keep_stages || stage.value.buffer == data_->plan.output.buffer))
+        return detail::view_of(*data_, stage.value);
+    return Status(StatusCode::not_found,
+                  data_->options.keep_stages
+                      ? "no stage is called '" + std::string(name) + "'"
+                      : "stage '" + std::string(name) + "': the session was made without keep_stages");
+  });
+}
+
+void Session::set_stage_observer(StageObserver observer, void* context) noexcept {
+  data_->observer = observer;
+  data_->observer_context = context;
+}
+
+void Session::set_profiling(bool on) noexcept { data_->profiling = on; }
+const std::vector<StepTime>& Session::last_times() const noexcept { return data_->times; }
+double Session::last_prepare_ms() const noexcept { return data_->prepare_ms; }
+double Session::last_network_ms() const noexcept { return data_->network_ms; }
+
+}  // namespace lemore

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/ops/resize.h"
+#include "lemore/session.h"
+#include "plan/plan.h"
+
+namespace lemore::detail {
+
+/// Memory for a session's buffers: its own, or the caller's.
+class Arena {
+ public:
+  /// At least `bytes`, 64-byte aligned; the caller's memory where `given` is not null.
+  static Result<Arena> create(std::size_t bytes, void* given, std::size_t given_bytes);
+
+  float* data() const noexcept { return data_; }
+
+ private:
+  struct Free {
+    void operator()(void* p) const noexcept;
+  };
+  std::unique_ptr<void, Free> owned_;
+  float* data_ = nullptr;
+};
+
+/// One network planned for one input size, with the memory to run it.
+struct SessionData {
+  SessionData(const Model& m, const SessionOptions& o) : model(m), options(o) {}
+
+  Model model;
+  SessionOptions options;
+  Isa isa{};
+  Size size;
+  plan::Plan plan;
+  Arena arena;
+  plan::Runtime runtime;
+  std::vector<StepInfo> infos;
+  std::vector<std::string> stage_names;
+  std::vector<kernels::ResizeTap> prepare_taps;
+  std::vector<kernels::ResizeTap> label_taps;  ///< grows when a larger label map is asked for
+  Session::StageObserver observer = nullptr;
+  void* observer_context = nullptr;
+  bool profiling = false;
+  std::vector<StepTime> times;
+  double prepare_ms = 0, network_ms = 0;
+  bool has_run = false;
+
+  /// Runs the steps on the prepared input.
+  void run_steps() noexcept;
+};
+
+}  // namespace lemore::detail

@@ -1,0 +1,151 @@
+#include "session/slide.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <string>
+
+#include "core/resize_taps.h"
+#include "image/label_map.h"
+#include "session/session_data.h"
+
+namespace lemore::detail {
+
+std::vector<int> window_starts(int extent, int window, int stride) {
+  const int n = std::max(extent - window + stride - 1, 0) / stride + 1;
+  std::vector<int> starts;
+  for (int i = 0; i < n; ++i) starts.push_back(std::max(std::min(i * stride, extent - window), 0));
+  return starts;
+}
+
+namespace {
+
+std::size_t size(int n) { return static_cast<std::size_t>(n); }
+
+// Indices [first, last) of the windows that reach into begin..end.
+struct Cover {
+  int first, last;
+};
+Cover covering(const std::vector<int>& starts, int window, int begin, int end) {
+  const auto first = std::partition_point(starts.begin(), starts.end(), [&](int s) { return s + window <= begin; });
+  const auto last = std::partition_point(first, starts.end(), [&](int s) { return s < end; });
+  return {static_cast<int>(first - starts.begin()), static_cast<int>(last - starts.begin())};
+}
+
+// Most windows that cover one pixel along an axis.
+int most_covering(const std::vector<int>& starts, int window) {
+  int most = 1;
+  for (const int s : starts) {
+    const Cover c = covering(starts, window, s, s + 1);
+    most = std::max(most, c.last - c.first);
+  }
+  return most;
+}
+
+}  // namespace
+
+// The part of the image under way: its columns, the windows that reach into them, and the ring of their logits.
+struct Slide::Strip {
+  int left, right;  ///< pixels
+  Cover windows;
+  Size window;
+  int ring;                     ///< window rows held at once
+  std::size_t window_elements;  ///< of the small logits of a window
+  std::size_t h, w, classes;    ///< of the small logits
+
+  std::size_t slot(int window_row, int window_column) const {
+    const std::size_t columns = size(windows.last - windows.first);
+    return (size(window_row % ring) * columns + size(window_column - windows.first)) * window_elements;
+  }
+};
+
+Status Slide::segment(Session& session, Size stride, const ImageView& image, const LabelView& labels,
+                      const ConfidenceView* confidence, PhaseTimes& times) {
+  using Clock = std::chrono::steady_clock;
+  const Size trained = session.model().input_size();
+  if (image.size.height < k_min_input || image.size.width < k_min_input)
+    return {StatusCode::invalid_shape, "slide mode: expected an image of at least " + std::to_string(k_min_input) +
+                                           "x" + std::to_string(k_min_input) + " pixels, got " +
+                                           std::to_string(image.size.height) + "x" + std::to_string(image.size.width)};
+  // An image smaller than the window is one window of its own size.
+  const Size window{std::min(trained.height, image.size.height), std::min(trained.width, image.size.width)};
+  if (Status status = session.resize(window); !status.ok()) return status;
+  if (stride == Size{0, 0}) stride = {(trained.height * 2 + 2) / 3, (trained.width * 2 + 2) / 3};
+
+  rows_ = window_starts(image.size.height, window.height, stride.height);
+  columns_ = window_starts(image.size.width, window.width, stride.width);
+  const TensorView logits = session.logits();
+  Strip strip{};
+  strip.window = window;
+  strip.h = logits.shape[1];
+  strip.w = logits.shape[2];
+  strip.classes = logits.shape[3];
+  strip.window_elements = logits.shape.elements();
+  strip.ring = most_covering(rows_, window.height);
+  taps_.resize(size(window.height) + size(window.width));
+  core::resize_taps(strip.h, size(window.height), taps_.data());
+  core::resize_taps(strip.w, size(window.width), taps_.data() + window.height);
+  tiles_.resize(size(session.threads()) * image::k_label_tile * strip.classes);
+
+  for (std::size_t first = 0; first < columns_.size(); first += k_strip_windows) {
+    const std::size_t next = first + k_strip_windows;
+    strip.left = columns_[first];
+    strip.right = next < columns_.size() ? columns_[next] : image.size.width;
+    strip.windows = covering(columns_, window.width, strip.left, strip.right);
+    logits_.resize(size(strip.ring) * size(strip.windows.last - strip.windows.first) * strip.window_elements);
+
+    for (int r = 0; r < static_cast<int>(rows_.size()); ++r) {
+      for (int c = strip.windows.first; c < strip.windows.last; ++c) {
+        if (Status status = session.run_window(image, rows_[size(r)], columns_[size(c)]); !status.ok()) return status;
+        times.prepare += session.last_prepare_ms();
+        times.network += session.last_network_ms();
+        std::memcpy(logits_.data() + strip.slot(r, c), session.logits().f32(), strip.window_elements * sizeof(float));
+      }
+      // Rows above the next window's start are complete.
+      const int end = size(r) + 1 < rows_.size() ? rows_[size(r) + 1] : image.size.height;
+      const auto start = Clock::now();
+      label_rows(session, strip, rows_[size(r)], end, labels, confidence);
+      times.labels += std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+    }
+  }
+  return {};
+}
+
+void Slide::label_rows(Session& session, const Strip& strip, int row_begin, int row_end, const LabelView& labels,
+                       const ConfidenceView* confidence) {
+  const plan::Runtime& r = session.data().runtime;
+  const std::size_t classes = strip.classes;
+  const kernels::ResizeTap* taps_y = taps_.data();
+  const kernels::ResizeTap* taps_x = taps_.data() + strip.window.height;
+  const Cover rows = covering(rows_, strip.window.height, row_begin, row_end);
+
+  r.split(size(row_end - row_begin), 8, [&](std::size_t begin, std::size_t end, std::size_t worker) {
+    float* tile = tiles_.data() + worker * image::k_label_tile * classes;
+    for (int y = row_begin + static_cast<int>(begin); y < row_begin + static_cast<int>(end); ++y) {
+      int right = 0;
+      for (int x = strip.left; x < strip.right; x = right) {
+        // A run of pixels that the same windows cover.
+        const Cover columns = covering(columns_, strip.window.width, x, x + 1);
+        right = std::min({strip.right, x + static_cast<int>(image::k_label_tile),
+                          columns_[size(columns.first)] + strip.window.width});
+        if (size(columns.last) < columns_.size()) right = std::min(right, columns_[size(columns.last)]);
+        const std::size_t n = size(right - x);
+
+        int count = 0;
+        for (int wr = rows.first; wr < rows.last; ++wr) {
+          if (y < rows_[size(wr)] || y >= rows_[size(wr)] + strip.window.height) continue;
+          for (int wc = columns.first; wc < columns.last; ++wc, ++count)
+            r.kernels->resize({strip.w, classes, n, 0, 1, taps_y + (y - rows_[size(wr)]),
+                               taps_x + (x - columns_[size(wc)]), logits_.data() + strip.slot(wr, wc), tile,
+                               count > 0});
+        }
+        if (count > 1)
+          for (std::size_t i = 0; i < n * classes; ++i) tile[i] /= static_cast<float>(count);
+        r.kernels->argmax({n, classes, tile, labels.data + size(y) * labels.row_bytes + x,
+                           confidence != nullptr ? confidence->data + size(y) * confidence->row_stride + x : nullptr});
+      }
+    }
+  });
+}
+
+}  // namespace lemore::detail
