@@ -280,9 +280,10 @@ Status WeightFile::read_tensors() {
       free_bytes += aligned_size(view.bytes());
       copied_bytes_ += view.bytes();
     }
-    if (any_non_finite(view.f32(), view.shape.elements())) {
+    const std::size_t elements = view.shape.elements();
+    if (any_non_finite(view.f32(), elements)) {
       std::size_t at = 0;
-      while (!any_non_finite(view.f32() + at, 1)) ++at;
+      while (at < elements && !any_non_finite(view.f32() + at, 1)) ++at;
       return Status(StatusCode::invalid_file, file() + ": tensor '" + expected[i].name +
                                                   "': expected finite values, got infinity or NaN at element " +
                                                   std::to_string(at));
