@@ -231,7 +231,7 @@ LEMORE_INLINE size_t taps_alike(const ResizeTap* first, const ResizeTap* end) {
 
 }  // namespace
 
-void f32_label_map(const LabelMapArgs& a) {
+void u8_label_map(const LabelMapArgs& a) {
   size_t champion = 0;
   for (size_t y = a.row_begin; y < a.row_end;) {
     const ResizeTap* ty = a.taps_y + y;
