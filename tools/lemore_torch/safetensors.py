@@ -15,9 +15,9 @@ FILLER_PREFIX = "__pad."
 _DTYPES = {
     "F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"),
     "I64": np.dtype("<i8"), "I32": np.dtype("<i4"), "I16": np.dtype("<i2"), "I8": np.dtype("i1"),
-    "U8": np.dtype("u1"), "BOOL": np.dtype("?"),
+    "U8": np.dtype("u1"), "BOOL": np.dtype("?"), "BF16": np.dtype("<u2"),  # BF16 is read as F32, never written
 }  # fmt: skip
-_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items() if name != "BF16"}
 
 
 class FormatError(ValueError):
@@ -56,7 +56,10 @@ def read(path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
         if min(shape, default=0) < 0 or begin < 0 or end > len(body) or end - begin != math.prod(shape) * dtype.itemsize:
             raise FormatError(f"{path}: tensor '{name}': offsets {begin}..{end} do not hold {shape} of {record['dtype']}")
         if not name.startswith(FILLER_PREFIX):
-            tensors[name] = np.frombuffer(body[begin:end], dtype).reshape(shape).copy()
+            array = np.frombuffer(body[begin:end], dtype)
+            if record["dtype"] == "BF16":
+                array = (array.astype(np.uint32) << 16).view(np.float32)
+            tensors[name] = array.reshape(shape).copy()
     return tensors, metadata
 
 

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Run the PyTorch reference and write every named stage, for `lemore compare`. Computed in float64, stored as float32."""
+
+import argparse
+import json
+import sys
+
+try:
+    import torch
+    import torch.nn.functional as F
+except ImportError as error:
+    sys.exit(f"dump_reference.py: {error}; install it (apt-get install python3-torch) and run with /usr/bin/python3")
+
+import convert
+from lemore_torch import checkpoint, safetensors
+from lemore_torch.config import ConfigError
+from lemore_torch.data import DataError, normalise, read_image
+from lemore_torch.model import run_with_stages
+
+
+def arguments(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("input", metavar="CHECKPOINT", help="training form: .pth, .pt or .safetensors")
+    parser.add_argument("-o", "--output", required=True, help="the .safetensors dump to write")
+    parser.add_argument("--config", help="configuration JSON (default: the one in the checkpoint)")
+    parser.add_argument("--prefix", default="", help="take only the tensors whose names start with this")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--image", help="photograph, resized to --size and normalised")
+    source.add_argument("--seed", type=int, help="seed of a standard normal input")
+    parser.add_argument("--size", help="HxW of the input (default: the configuration's)")
+    return parser.parse_args(argv)
+
+
+def parse_size(text, default):
+    if text is None:
+        return tuple(default)
+    try:
+        height, width = (int(n) for n in text.lower().split("x"))
+    except ValueError:
+        height = width = 0
+    if min(height, width) < 32:
+        raise convert.ConvertError(f"--size {text}: expected HxW, 32x32 or more")
+    return height, width
+
+
+def write_dump(model, image, path):
+    """`image`: normalised input [1, 3, H, W]. Leaves the model in float64."""
+    image = image.float()
+    stages = run_with_stages(model.double(), image.double())
+    output = stages.pop("output")
+    tensors = {"input": image, **{f"out.{name}": tensor for name, tensor in stages.items()}, "output": output}
+    metadata = {"format": "lemore-dump", "config": json.dumps(model.config.to_json())}
+    safetensors.write(path, {name: tensor.float().contiguous().numpy() for name, tensor in tensors.items()}, metadata)
+    return tensors
+
+
+def main(argv=None):
+    args = arguments(argv)
+    try:
+        state, extras = convert.read_training_form(args.input, args.prefix)
+        model = convert.build_model(state, convert.configuration(args, extras), args.input)
+        size = parse_size(args.size, model.config.input_size)
+        if args.image:
+            x = read_image(args.image)[None].float()
+            if tuple(x.shape[2:]) != size:
+                x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+            x = normalise(x)
+        else:
+            x = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(args.seed))
+        tensors = write_dump(model, x, args.output)
+        print(f"{args.output}: {len(tensors)} tensors of a {size[0]}x{size[1]} input", file=sys.stderr)
+    except (convert.ConvertError, ConfigError, DataError, checkpoint.CheckpointError, safetensors.FormatError, OSError) as error:
+        print(f"dump_reference.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
