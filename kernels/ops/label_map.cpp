@@ -1,5 +1,6 @@
 #include "kernels/ops/label_map.h"
 
+#include "kernels/ops/declare.h"
 #include "kernels/simd/math.h"
 #include "kernels/simd/vec.h"
 

@@ -1,5 +1,6 @@
 #include "kernels/ops/pool.h"
 
+#include "kernels/ops/declare.h"
 #include "kernels/simd/vec.h"
 
 namespace lemore::kernels::LEMORE_ISA_NAME {
