@@ -7,6 +7,7 @@
 #include <iterator>
 #include <string>
 
+#include "core/text.h"
 #include "cpu/kernel_table.h"
 
 #if defined(__x86_64__)
@@ -110,8 +111,8 @@ Result<Isa> parse_isa(std::string_view name) {
   const char* why = found == std::end(k_isas) ? "is unknown"
                     : found->table == nullptr ? "is not in this build"
                                               : "can't run on this CPU";
-  return Status(StatusCode::unsupported, "instruction set '" + std::string(name.substr(0, 40)) + "' " + why +
-                                             "; available: " + supported_names());
+  return Status(StatusCode::unsupported,
+                "instruction set '" + printable(name, 40) + "' " + why + "; available: " + supported_names());
 }
 
 Result<Isa> default_isa() {
