@@ -378,7 +378,7 @@ Value Value::find(std::string_view key) const noexcept {
 std::string Value::excerpt() const {
   if (!document_) return type_name(Type::absent);
   const std::string text_part = printable(text());
-  return is(Type::string) ? "'" + text_part + "'" : text_part;
+  return is(Type::string) ? "\"" + text_part + "\"" : text_part;
 }
 
 Value::Iterator Value::begin() const noexcept { return {document_, node_ + 1}; }

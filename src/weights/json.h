@@ -53,7 +53,7 @@ class Value {
   std::string_view key() const noexcept;
   /// The value as it stands in the text (of a string: between the quotes, escapes resolved).
   std::string_view text() const noexcept;
-  /// text() for a message: printable, strings in quotes, "nothing" when absent.
+  /// text() for a message: printable, strings in double quotes, "nothing" when absent.
   std::string excerpt() const;
 
   /// Walks the items or members: for (Value item : array).

@@ -92,7 +92,8 @@ void read_dtype(json::FieldReader& reader, const json::Field& field, Record& rec
 void read_shape(json::FieldReader& reader, const json::Field& field, Record& record) {
   for (const json::Field& extent : reader.list(field, 0, Shape::k_max_rank)) {
     const std::optional<std::uint64_t> value = extent.value.uint64();
-    if (!value || *value > std::numeric_limits<std::size_t>::max()) return reader.fail(extent, "an extent");
+    if (!value || *value > std::numeric_limits<std::size_t>::max())
+      return reader.fail(extent, "a whole number of 0 or more");
     record.shape.push_back(static_cast<std::size_t>(*value));
   }
 }

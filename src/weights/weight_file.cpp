@@ -261,7 +261,9 @@ Status WeightFile::read_tensors() {
   if (problems.count > 0) {
     return Status(StatusCode::invalid_file,
                   file() + ": " + problems.first +
-                      (problems.count > 1 ? " (and " + std::to_string(problems.count - 1) + " more tensors)" : ""));
+                      (problems.count > 1 ? " (and " + std::to_string(problems.count - 1) + " more tensor" +
+                                                (problems.count > 2 ? "s)" : ")")
+                                          : ""));
   }
 
   if (copy_bytes > 0) {  // at most 64 bytes a tensor beyond the size of the file
