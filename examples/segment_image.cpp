@@ -1,4 +1,5 @@
-// The least a program needs: a model, an image in memory, its label map. segment_image MODEL prints the share of each class.
+// The least a program needs: a model, an image in memory, its label map. segment_image MODEL prints the share of each
+// class.
 #include <algorithm>
 #include <cstdio>
 #include <vector>
@@ -25,5 +26,6 @@ int main(int argc, char** argv) {
   std::vector<int> count(model->classes().size());
   for (const unsigned char label : labels) ++count[label];
   for (std::size_t i = 0; i < count.size(); ++i)
-    std::printf("%-12s %5.1f %%\n", model->classes()[i].name.c_str(), 100.0 * count[i] / static_cast<double>(labels.size()));
+    std::printf("%-12s %5.1f %%\n", model->classes()[i].name.c_str(),
+                100.0 * count[i] / static_cast<double>(labels.size()));
 }
