@@ -19,7 +19,9 @@ try:
     from lemore_torch.inference_form import inference_form
     from lemore_torch.model import LeMoRe
 except ImportError as error:
-    sys.exit(f"convert.py: {error}; install it (apt-get install python3-torch python3-pil) and run with /usr/bin/python3")
+    sys.exit(
+        f"convert.py: {error}; install it (apt-get install python3-torch python3-pil) and run with /usr/bin/python3"
+    )
 
 FORMAT_VERSION = "1"
 WRAPPERS = ("state_dict", "model")
@@ -39,7 +41,9 @@ def arguments(argv=None):
     parser.add_argument("--prefix", default="", help="take only the tensors whose names start with this")
     parser.add_argument("--license", default="unspecified", help="terms of the weights, kept in the file")
     parser.add_argument("--metrics", help="JSON file of measured figures (default: those in the input)")
-    parser.add_argument("--label-map", choices=("direct", "two_step"), default="direct", help="how logits become labels")
+    parser.add_argument(
+        "--label-map", choices=("direct", "two_step"), default="direct", help="how logits become labels"
+    )
     return parser.parse_args(argv)
 
 
@@ -97,7 +101,9 @@ def some(names, limit=3):
 
 def check_state(state, config, where):
     """Exactly the tensors of LeMoRe(config), right shapes, float, finite, no negative variance."""
-    wanted = {k: tuple(v.shape) for k, v in LeMoRe(config).state_dict().items() if not k.endswith("num_batches_tracked")}
+    wanted = {
+        k: tuple(v.shape) for k, v in LeMoRe(config).state_dict().items() if not k.endswith("num_batches_tracked")
+    }
     if wanted.keys() - state.keys():
         raise ConvertError(f"{where}: missing {some(wanted.keys() - state.keys())}")
     if state.keys() - wanted.keys():
@@ -147,8 +153,19 @@ def convert(state, config, labels, output, source, license_text="unspecified", m
         "source": Path(source).name, "source_sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest(),
         "license": license_text, "converter": f"tools/convert.py, format {FORMAT_VERSION}", "metrics": metrics or {},
     }  # fmt: skip
-    preprocessing = {"channel_order": "rgb", "mean": list(MEAN), "std": list(STD), "resize": "bilinear", "label_map": label_map}
-    texts = {"config": config.to_json(), "labels": labels.to_json(), "preprocessing": preprocessing, "provenance": provenance}
+    preprocessing = {
+        "channel_order": "rgb",
+        "mean": list(MEAN),
+        "std": list(STD),
+        "resize": "bilinear",
+        "label_map": label_map,
+    }
+    texts = {
+        "config": config.to_json(),
+        "labels": labels.to_json(),
+        "preprocessing": preprocessing,
+        "provenance": provenance,
+    }
     metadata = {"format": "lemore", "format_version": FORMAT_VERSION, "architecture": "lemore"}
     metadata.update({key: json.dumps(value, ensure_ascii=False) for key, value in texts.items()})
     safetensors.write(output, tensors, metadata)
@@ -184,7 +201,14 @@ def main(argv=None):
     args = arguments(argv)
     try:
         run(args)
-    except (ConvertError, ConfigError, DataError, checkpoint.CheckpointError, safetensors.FormatError, OSError) as error:
+    except (
+        ConvertError,
+        ConfigError,
+        DataError,
+        checkpoint.CheckpointError,
+        safetensors.FormatError,
+        OSError,
+    ) as error:
         print(f"convert.py: {error}", file=sys.stderr)
         return 1
     return 0

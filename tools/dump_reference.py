@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the PyTorch reference and write every named stage, for `lemore compare`. Computed in float64, stored as float32."""
+"""Run the PyTorch reference in float64 and write every named stage as float32, for `lemore compare`."""
 
 import argparse
 import json
@@ -69,7 +69,14 @@ def main(argv=None):
             x = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(args.seed))
         tensors = write_dump(model, x, args.output)
         print(f"{args.output}: {len(tensors)} tensors of a {size[0]}x{size[1]} input", file=sys.stderr)
-    except (convert.ConvertError, ConfigError, DataError, checkpoint.CheckpointError, safetensors.FormatError, OSError) as error:
+    except (
+        convert.ConvertError,
+        ConfigError,
+        DataError,
+        checkpoint.CheckpointError,
+        safetensors.FormatError,
+        OSError,
+    ) as error:
         print(f"dump_reference.py: {error}", file=sys.stderr)
         return 1
     return 0

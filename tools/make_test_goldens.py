@@ -22,13 +22,24 @@ from lemore_torch.model import LeMoRe
 def stages(*rows):
     """Rows of (channels, (expansion, kernel) of the down-sampling block, then of each inner block)."""
     return [
-        {"channels": c, "down": {"expansion": d[0], "kernel": d[1]}, "blocks": [{"expansion": t, "kernel": k} for t, k in b]}
+        {
+            "channels": c,
+            "down": {"expansion": d[0], "kernel": d[1]},
+            "blocks": [{"expansion": t, "kernel": k} for t, k in b],
+        }
         for c, d, *b in rows
     ]
 
 
 def nested(layers=2, branches=2, heads=1, key_dim=6, value_dim=10, enabled=True):
-    return {"enabled": enabled, "layers": layers, "branches": branches, "heads": heads, "key_dim": key_dim, "value_dim": value_dim}
+    return {
+        "enabled": enabled,
+        "layers": layers,
+        "branches": branches,
+        "heads": heads,
+        "key_dim": key_dim,
+        "value_dim": value_dim,
+    }
 
 
 TINY = stages((8, (2, 3)), (12, (2, 3)), (20, (1, 3), (2, 3)), (28, (1, 3), (1, 5)))
@@ -36,21 +47,22 @@ SMALL = {"stem_channels": 8, "num_classes": 4, "ffn_expansion": 1, "fusion_chann
 
 # name: (configuration, size of the evaluated input)
 GOLDENS = {
-    "rect": ({**SMALL, "input_size": [40, 72], "stages": TINY, "nested": nested(heads=2, key_dim=8, value_dim=12, branches=3)},
-             (40, 72)),
+    "rect": ({**SMALL, "input_size": [40, 72], "stages": TINY,
+              "nested": nested(heads=2, key_dim=8, value_dim=12, branches=3)}, (40, 72)),
     "odd-channel": ({**SMALL, "input_size": [70, 50], "attention": "channel", "dilation": 3, "token_stride": 32,
                      "stages": stages((8, (3, 5)), (12, (1, 3), (1, 5)), (20, (2, 5)), (28, (2, 3), (1, 3))),
                      "nested": nested(layers=1)}, (70, 50)),
-    "plain": ({**SMALL, "input_size": [33, 47], "attention": None, "skip": False, "views": ["transverse"], "stages": TINY,
-               "token_stride": 16, "nested": nested(branches=1, layers=1, key_dim=5, value_dim=7)}, (33, 47)),
+    "plain": ({**SMALL, "input_size": [33, 47], "attention": None, "skip": False, "views": ["transverse"],
+               "stages": TINY, "token_stride": 16, "nested": nested(branches=1, layers=1, key_dim=5, value_dim=7)},
+              (33, 47)),
     "resampled": ({**SMALL, "input_size": [48, 64], "token_stride": 16, "stages": TINY,
                    "nested": nested(heads=2, key_dim=8, value_dim=12, layers=1)}, (65, 40)),
     "classifier": ({**SMALL, "input_size": [48, 40], "token_stride": 32, "classes_only": 7, "stages": TINY,
                     "views": ["transverse", "lateral"], "nested": nested(layers=1)}, (48, 40)),
     "three-stages": ({**SMALL, "input_size": [48, 61], "stem_channels": 5, "num_classes": 19, "ffn_expansion": 2,
                       "fusion_channels": 17, "fusion_stride": 4, "views": ["transverse", "frontal"],
-                      "stages": stages((7, (2, 3)), (16, (4, 3)), (33, (1, 5))), "nested": nested(layers=1, enabled=False)},
-                     (48, 61)),
+                      "stages": stages((7, (2, 3)), (16, (4, 3)), (33, (1, 5))),
+                      "nested": nested(layers=1, enabled=False)}, (48, 61)),
 }  # fmt: skip
 
 

@@ -24,6 +24,12 @@ from lemore_torch.losses import class_weights, segmentation_loss
 from lemore_torch.model import LeMoRe, resample_operator
 
 
+COUNTERS = (  # what a checkpoint holds beside tensors
+    "phase", "epoch", "step", "steps_done", "progress", "spent", "best", "plan", "seconds_per_epoch", "losses",
+    "history",
+)  # fmt: skip
+
+
 class TrainError(RuntimeError):
     """One line for the user."""
 
@@ -86,7 +92,7 @@ def load_checkpoint(path):
 
 
 def save_atomically(value, path):
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")  # one name: what a kill leaves behind is overwritten
     try:
         with open(temporary, "wb") as file:
             torch.save(value, file)
@@ -106,14 +112,18 @@ class Trainer:
         self.device = args.device if args.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
         if args.threads:
             torch.set_num_threads(args.threads)
+        for kind in (np.float32, np.float64):
+            np.finfo(kind).smallest_subnormal  # asked for before they are flushed, or numpy warns later
         torch.set_flush_denormal(True)
         torch.manual_seed(args.seed)
         self.config = Config.load(args.config)
         self.labels = Labels.load(args.labels)
-        if self.config.num_classes != len(self.labels.names) or self.config.classes_only is not None:
-            raise TrainError(f"{args.config}: num_classes is {self.config.num_classes}, but {args.labels} names "
-                             f"{len(self.labels.names)} classes" if self.config.classes_only is None else
-                             f"{args.config}: a classifier can't be trained on label maps")  # fmt: skip
+        if self.config.classes_only is not None:
+            raise TrainError(f"{args.config}: a classifier can't be trained on label maps")
+        if self.config.num_classes != len(self.labels.names):
+            raise TrainError(
+                f"{args.config}: {self.config.num_classes} classes, but {args.labels}: {len(self.labels.names)}"
+            )
         self.train_set = SegmentationSet(Path(args.data) / "train", self.labels)
         self.val_set = SegmentationSet(Path(args.data) / "val", self.labels)
         self.weights = class_weights(self.train_set.frequencies(), args.weight_power).to(self.device)
@@ -123,7 +133,7 @@ class Trainer:
         self.seconds_per_epoch = [None, None]
         self.phase, self.epoch, self.step, self.steps_done = -1, 0, 0, 0
         self.progress, self.spent, self.best = 0.0, 0.0, -1.0
-        self.history, self.optimizer, self.scaler = [], None, None
+        self.history, self.losses = [], []  # a row an epoch; the losses of the running epoch
         self.enter_phase(0 if args.epochs else 1)
 
     # -- phases ------------------------------------------------------------------------------------------------
@@ -166,12 +176,12 @@ class Trainer:
     # -- checkpoints -------------------------------------------------------------------------------------------
 
     def state(self):
-        names = ("phase", "epoch", "step", "steps_done", "progress", "spent", "best", "plan", "seconds_per_epoch", "history")
+        counters = {name: getattr(self, name) for name in COUNTERS}
         return {
             "format": "lemore-train", "config": self.model.config.to_json(), "labels": self.labels.to_json(),
             "state_dict": self.ema.state_dict(), "model_now": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(),
-            "counters": {name: getattr(self, name) for name in names},
+            "counters": counters,
             "rng": torch.get_rng_state(), "batch": self.args.batch, "seed": self.args.seed,
         }  # fmt: skip
 
@@ -209,10 +219,11 @@ class Trainer:
     def batch(self, indices):
         scale = self.args.full_scale if self.phase == 1 else self.args.scale
         settings = Augmentation(tuple(scale), self.args.color)
-        images, targets = zip(*(
-            augment(*self.train_set.items[i], self.size, settings, np.random.default_rng((self.args.seed, self.epoch, i)))
-            for i in indices
-        ))  # fmt: skip
+        pairs = []
+        for i in indices:
+            generator = np.random.default_rng((self.args.seed, self.epoch, i))
+            pairs.append(augment(*self.train_set.items[i], self.size, settings, generator))
+        images, targets = zip(*pairs)
         images = torch.stack(images).to(self.device).contiguous(memory_format=torch.channels_last)
         return images, torch.stack(targets).to(self.device)
 
@@ -270,8 +281,7 @@ class Trainer:
 
     def run_epoch(self):
         order, began, images = self.epoch_order(), time.time(), 0
-        losses, shown = [], 0.0
-        first = self.step
+        losses, shown, first = self.losses, 0.0, self.step
         while self.step < self.steps_per_epoch:
             step_began = time.time()
             indices = order[self.step * self.args.batch : (self.step + 1) * self.args.batch]
@@ -292,7 +302,7 @@ class Trainer:
         if first == 0:
             took, before = time.time() - began, self.seconds_per_epoch[self.phase]
             self.seconds_per_epoch[self.phase] = took if before is None else 0.6 * before + 0.4 * took
-        return sum(losses) / max(1, len(losses)), images / max(1e-9, time.time() - began)
+        return sum(losses) / len(losses), images / max(1e-9, time.time() - began)
 
     def show(self, losses, speed):
         recent = losses[-20:]
@@ -325,24 +335,30 @@ class Trainer:
         while True:
             self.make_plan()
             loss, speed = self.run_epoch()
+            self.losses = []
             size = list(self.size)
             rate = self.rate()
             self.epoch, self.step = self.epoch + 1, 0
             self.plan[self.phase] -= 1
-            row = {"epoch": self.epoch, "height": size[0], "width": size[1], "loss": round(loss, 5), "lr": round(rate, 8),
-                   "images_per_s": round(speed, 2), "hours": round(self.spent / 3600, 4), "val_miou": "", "val_accuracy": ""}  # fmt: skip
+            row = {
+                "epoch": self.epoch, "height": size[0], "width": size[1], "loss": round(loss, 5), "lr": round(rate, 8),
+                "images_per_s": round(speed, 2), "hours": round(self.spent / 3600, 4),
+                "val_miou": "", "val_accuracy": "",
+            }  # fmt: skip
             last = self.plan[self.phase] == 0
-            if last and self.phase == 0 and self.plan[1]:
-                self.best = -1.0  # what counts from here on is measured at the final size
             if last or self.epoch % self.args.val_every == 0:
                 result = self.validate()
                 row.update(val_miou=round(result["miou"], 5), val_accuracy=round(result["pixel_accuracy"], 5))
             if last and self.phase == 0 and self.plan[1]:
-                self.best = -1.0
+                self.best = -1.0  # from here on the best is the best at full size
                 self.enter_phase(1)
                 last = False
             self.history.append(row)
-            print(f"\nepoch {row['epoch']} loss {row['loss']} val mIoU {row['val_miou'] or '-'}", file=sys.stderr, flush=True)
+            print(
+                f"\nepoch {row['epoch']} loss {row['loss']} val mIoU {row['val_miou'] or '-'}",
+                file=sys.stderr,
+                flush=True,
+            )
             self.save()
             self.log()
             if last:
@@ -372,7 +388,9 @@ class Trainer:
         axis.set_ylabel("training loss")
         other = axis.twinx()
         measured = [r for r in self.history if r["val_miou"] != ""]
-        other.plot([r["epoch"] for r in measured], [r["val_miou"] for r in measured], "o-", color="tab:blue", label="val mIoU")
+        other.plot(
+            [r["epoch"] for r in measured], [r["val_miou"] for r in measured], "o-", color="tab:blue", label="val mIoU"
+        )
         other.set_ylabel("val mIoU (averaged weights)")
         full = [r["epoch"] for r in self.history if r["height"] == self.config.input_size[0]]
         if full and len(full) < len(self.history):

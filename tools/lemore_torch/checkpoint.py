@@ -75,7 +75,9 @@ class _Tensor(_Inert):
     def array(self):
         """The tensor as an array of its own; every element checked to lie in the storage."""
         numbers = (self.offset, *self.size, *self.stride)
-        if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in numbers) or len(self.size) != len(self.stride):
+        if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in numbers) or len(self.size) != len(
+            self.stride
+        ):
             raise pickle.UnpicklingError(f"tensor of size {self.size}, stride {self.stride}, offset {self.offset}")
         flat, count = self.storage.array(), math.prod(self.size)
         last = self.offset + sum((n - 1) * s for n, s in zip(self.size, self.stride)) if count else self.offset - 1

@@ -191,7 +191,9 @@ class _Reader:
         views = self._list(v.get("views", list(default.views)), f"{where}.views", 1, len(VIEWS))
         for view in views:
             if view not in VIEWS or views.count(view) > 1:
-                raise ConfigError(f"{where}.views: expected distinct names of {', '.join(VIEWS)}, got {json.dumps(view)}")
+                raise ConfigError(
+                    f"{where}.views: expected distinct names of {', '.join(VIEWS)}, got {json.dumps(view)}"
+                )
         attention = v.get("attention", default.attention)
         if attention not in ATTENTION_KINDS:
             raise ConfigError(f"{where}.attention: expected coordinate, channel or null, got {json.dumps(attention)}")

@@ -66,10 +66,14 @@ def inference_form(config: Config, state: Dict[str, np.ndarray]) -> Dict[str, np
             continue
         if isinstance(module, NestedAttention) and hasattr(module, "project"):
             eps = module.project.bn.eps
-            parts = [writer.folded(f"{name}.{kind}.{b}", eps) for kind in ("query", "key") for b in range(len(module.query))]
+            parts = [
+                writer.folded(f"{name}.{kind}.{b}", eps) for kind in ("query", "key") for b in range(len(module.query))
+            ]
             values = [writer.folded(f"{name}.value.{b}", eps) for b in range(len(module.value))]
             parts.append((sum(w for w, _ in values), sum(b for _, b in values)))
-            writer.put(f"{name}.qkv", np.concatenate([w for w, _ in parts]), np.concatenate([b for _, b in parts]), False)
+            writer.put(
+                f"{name}.qkv", np.concatenate([w for w, _ in parts]), np.concatenate([b for _, b in parts]), False
+            )
             inner = (module.query, module.key, module.value)
             done |= {f"{name}.{k}{'.' if n else ''}{n}" for k, m in zip(("query", "key", "value"), inner)
                      for n, _ in m.named_modules()}  # fmt: skip

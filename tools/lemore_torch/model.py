@@ -60,7 +60,7 @@ def resample_operator(operator: torch.Tensor, n: int) -> torch.Tensor:
 
 
 class CoordinateAttention(nn.Module):
-    """"CA" of the paper's figure: one gate along the height, one along the width."""
+    """ "CA" of the paper's figure: one gate along the height, one along the width."""
 
     def __init__(self, channels):
         super().__init__()
@@ -148,7 +148,9 @@ class FeedForward(nn.Module):
     def __init__(self, channels, expansion):
         super().__init__()
         self.expand = ConvBN(channels, channels * expansion)
-        self.depthwise = nn.Conv2d(channels * expansion, channels * expansion, 3, padding=1, groups=channels * expansion)
+        self.depthwise = nn.Conv2d(
+            channels * expansion, channels * expansion, 3, padding=1, groups=channels * expansion
+        )
         self.project = ConvBN(channels * expansion, channels)
 
     def forward(self, x):
@@ -217,7 +219,7 @@ class Head(nn.Module):
 
 
 class LeMoRe(nn.Module):
-    """Input [n, 3, h, w], normalised RGB; output logits [n, classes, ceil(h/8), ceil(w/8)], or [n, classes] of a classifier."""
+    """Normalised RGB [n, 3, h, w] to logits [n, classes, ceil(h/8), ceil(w/8)], or [n, classes] of a classifier."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -273,7 +275,7 @@ def named_stages(model: LeMoRe) -> Dict[str, nn.Module]:
 
 
 def run_with_stages(model: LeMoRe, image: torch.Tensor) -> Dict[str, torch.Tensor]:
-    """Evaluates `model` on `image`; returns its named stages and 'output'. `stem` and `head.fuse` are after their ReLU6."""
+    """The named stages of `model` on `image`, and 'output'. `stem` and `head.fuse` are taken after their ReLU6."""
     stages, hooks = {}, []
 
     def keep(name):

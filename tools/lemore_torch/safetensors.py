@@ -53,8 +53,15 @@ def read(path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
             begin, end = record["data_offsets"]
         except (KeyError, TypeError, ValueError):
             raise FormatError(f"{path}: tensor '{name}': bad record {record}") from None
-        if min(shape, default=0) < 0 or begin < 0 or end > len(body) or end - begin != math.prod(shape) * dtype.itemsize:
-            raise FormatError(f"{path}: tensor '{name}': offsets {begin}..{end} do not hold {shape} of {record['dtype']}")
+        if (
+            min(shape, default=0) < 0
+            or begin < 0
+            or end > len(body)
+            or end - begin != math.prod(shape) * dtype.itemsize
+        ):
+            raise FormatError(
+                f"{path}: tensor '{name}': offsets {begin}..{end} do not hold {shape} of {record['dtype']}"
+            )
         if not name.startswith(FILLER_PREFIX):
             array = np.frombuffer(body[begin:end], dtype)
             if record["dtype"] == "BF16":
@@ -69,7 +76,11 @@ def write(path, tensors: Dict[str, np.ndarray], metadata: Dict[str, str]) -> Non
     for name, array in tensors.items():
         array = np.asarray(array, order="C")
         raw = array.tobytes()
-        header[name] = {"dtype": _NAMES[array.dtype], "shape": list(array.shape), "data_offsets": [offset, offset + len(raw)]}
+        header[name] = {
+            "dtype": _NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + len(raw)],
+        }
         blobs.append(raw)
         offset += len(raw)
         gap = -offset % ALIGNMENT
