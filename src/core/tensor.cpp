@@ -3,64 +3,28 @@
 #include <cassert>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <limits>
 
 namespace lemore {
 
-std::size_t dtype_size(DType type) noexcept {
-  switch (type) {
-    case DType::f64:
-    case DType::i64:
-    case DType::u64:
-      return 8;
-    case DType::f32:
-    case DType::i32:
-    case DType::u32:
-      return 4;
-    case DType::f16:
-    case DType::bf16:
-    case DType::i16:
-    case DType::u16:
-      return 2;
-    case DType::i8:
-    case DType::u8:
-    case DType::boolean:
-      return 1;
-  }
-  return 0;
-}
+namespace {
 
-const char* dtype_name(DType type) noexcept {
-  switch (type) {
-    case DType::f64:
-      return "F64";
-    case DType::f32:
-      return "F32";
-    case DType::f16:
-      return "F16";
-    case DType::bf16:
-      return "BF16";
-    case DType::i64:
-      return "I64";
-    case DType::i32:
-      return "I32";
-    case DType::i16:
-      return "I16";
-    case DType::i8:
-      return "I8";
-    case DType::u64:
-      return "U64";
-    case DType::u32:
-      return "U32";
-    case DType::u16:
-      return "U16";
-    case DType::u8:
-      return "U8";
-    case DType::boolean:
-      return "BOOL";
-  }
-  return "unknown";
-}
+struct DTypeInfo {
+  const char* name;
+  std::size_t size;
+};
+
+/// In the order of DType.
+constexpr DTypeInfo k_dtypes[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4}, {"I16", 2},
+                                  {"I8", 1},  {"U64", 8}, {"U32", 4}, {"U16", 2},  {"U8", 1},  {"BOOL", 1}};
+static_assert(std::size(k_dtypes) == static_cast<std::size_t>(DType::boolean) + 1, "one line for each DType");
+
+}  // namespace
+
+std::size_t dtype_size(DType type) noexcept { return k_dtypes[static_cast<std::size_t>(type)].size; }
+
+const char* dtype_name(DType type) noexcept { return k_dtypes[static_cast<std::size_t>(type)].name; }
 
 Shape::Shape(std::initializer_list<std::size_t> extents) noexcept {
   assert(extents.size() <= std::size_t{k_max_rank});

@@ -65,11 +65,23 @@ TEST_CASE("shapes count their elements without wrapping", "[core]") {
 }
 
 TEST_CASE("element types have a size and safetensors' name", "[core]") {
-  CHECK(dtype_size(DType::f64) == 8);
-  CHECK(dtype_size(DType::bf16) == 2);
-  CHECK(dtype_size(DType::boolean) == 1);
-  CHECK(std::string(dtype_name(DType::bf16)) == "BF16");
-  CHECK(std::string(dtype_name(DType::boolean)) == "BOOL");
+  const auto check = [](DType type, const std::string& name, std::size_t size) {
+    CHECK(dtype_name(type) == name);
+    CHECK(dtype_size(type) == size);
+  };
+  check(DType::f64, "F64", 8);
+  check(DType::f32, "F32", 4);
+  check(DType::f16, "F16", 2);
+  check(DType::bf16, "BF16", 2);
+  check(DType::i64, "I64", 8);
+  check(DType::i32, "I32", 4);
+  check(DType::i16, "I16", 2);
+  check(DType::i8, "I8", 1);
+  check(DType::u64, "U64", 8);
+  check(DType::u32, "U32", 4);
+  check(DType::u16, "U16", 2);
+  check(DType::u8, "U8", 1);
+  check(DType::boolean, "BOOL", 1);
 }
 
 TEST_CASE("tensors are aligned, zeroed, copied", "[core]") {
