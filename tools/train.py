@@ -103,6 +103,19 @@ def save_atomically(value, path):
         temporary.unlink(missing_ok=True)
 
 
+def hint_if_slow_blas():
+    """Debian's PyTorch multiplies matrices with whatever BLAS is installed; the plain one is many times slower."""
+    a = torch.randn(256, 256)
+    a @ a
+    began = time.perf_counter()
+    for _ in range(4):
+        a @ a
+    rate = 4 * 2 * 256**3 / (time.perf_counter() - began) / 1e9
+    if rate < 6:
+        print(f"hint: matrix products run at {rate:.1f} GFLOP/s; libopenblas0-pthread makes training several times faster",
+              file=sys.stderr)  # fmt: skip
+
+
 class Trainer:
     """One run. What a checkpoint holds is in `state()`; everything random is drawn from (seed, epoch, image)."""
 
@@ -116,6 +129,8 @@ class Trainer:
             np.finfo(kind).smallest_subnormal  # asked for before they are flushed, or numpy warns later
         torch.set_flush_denormal(True)
         torch.manual_seed(args.seed)
+        if self.device == "cpu":
+            hint_if_slow_blas()
         self.config = Config.load(args.config)
         self.labels = Labels.load(args.labels)
         if self.config.classes_only is not None:
