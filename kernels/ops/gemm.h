@@ -12,15 +12,15 @@ constexpr size_t k_panel = 16;
 /// dst = activation(scale * (lhs x rhs [+ dst]) + bias) + residual
 ///
 /// Shapes    lhs [m, k] and dst, residual [m, n] row-major with row strides in elements; scale, bias [n], either may be
-/// null.
-///           rhs [k, n] in panels of 16 columns: element (r, j) at rhs[j / 16 * rhs_panel_stride + r * rhs_k_stride + j
-///           % 16]. Packed weights: rhs_k_stride = 16, rhs_panel_stride = 16 * k, columns beyond n are readable
-///           (rhs_padded). A plain row-major matrix: rhs_k_stride = its row stride, rhs_panel_stride = 16, not padded:
-///           nothing beyond n is read.
+///           null. rhs [k, n] in panels of 16 columns: element (r, j) is
+///           rhs[j / 16 * rhs_panel_stride + r * rhs_k_stride + j % 16].
+///           Packed weights: rhs_k_stride = 16, rhs_panel_stride = 16 * k, columns beyond n are readable (rhs_padded).
+///           A plain row-major matrix: rhs_k_stride = its row stride, rhs_panel_stride = 16, not padded: nothing beyond
+///           n is read.
 /// Requires  m, n, k may be 0; k = 0 leaves an empty sum. dst may be residual (same stride); it overlaps nothing else.
-/// Accuracy  gemm_tol * (k + 1) * 2^-24 * (|lhs| x |rhs| + |dst|) before the epilogue. An element's bits depend on its
-/// row and column alone,
-///           not on m, n or the tile it falls in.
+/// Accuracy  gemm_tol * (k + 1) * 2^-24 * (|lhs| x |rhs| + |dst|) before the epilogue, each step of which rounds once
+///           more (sigmoid: sigmoid_tol_ulp). An element's bits depend on its row and column alone, not on m, n or the
+///           tile it falls in.
 struct Gemm {
   size_t m = 0, n = 0, k = 0;
   const float* lhs = nullptr;

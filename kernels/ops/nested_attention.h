@@ -25,9 +25,9 @@ using F32TransposeKeys = void (*)(const TransposeKeys&);
 ///           keys: branch j at keys + j * keys_branch_stride, [key_dim, keys_stride] as TransposeKeys writes them.
 ///           v [tokens, value_dim] with row stride v_stride; y rows of value_dim with row stride y_stride.
 ///           scratch: nested_attention_scratch(tokens) floats, one per concurrent caller, 64-byte aligned.
-/// Accuracy  softmax subtracts the row's maximum; exp within exp_tol_ulp (kernels/simd/math.h). For a row with logits l
-/// the error of psi is bounded by
-///           attention_tol * 2^-24 * branches^2 * (key_dim * max sum|q k| * scale + tokens + 8).
+/// Accuracy  softmax subtracts the row's maximum; exp within exp_tol_ulp (kernels/simd/tolerance.h). The relative error
+///           of a row's psi is at most attention_tol * 2^-24 * (key_dim * scale * max sum |q k| + tokens + 8), the
+///           maximum over the row's scores; psi V adds that of Gemm with k = tokens.
 /// Source    spec, section "The network", 4; paper, section 3.2.
 struct NestedAttention {
   size_t tokens = 0, key_dim = 0, value_dim = 0, branches = 1;

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
 #include "kernels/ops/gate.h"
+#include "reference/activation.h"
 
 namespace lemore::reference {
 
@@ -21,23 +21,6 @@ inline Gated gate(const kernels::Gate& a, std::size_t row, std::size_t column, s
   if (a.a_w) product *= a.a_w[column * a.c + i];
   const double skip = a.skip ? static_cast<double>(a.skip[at]) : 0.0;
   return {product + skip, std::fabs(product) + std::fabs(skip)};
-}
-
-inline double activate(double x, kernels::Activation activation) {
-  const double relu6 = std::min(std::max(x, 0.0), 6.0);
-  switch (activation) {
-    case kernels::Activation::none:
-      return x;
-    case kernels::Activation::relu:
-      return std::max(x, 0.0);
-    case kernels::Activation::relu6:
-      return relu6;
-    case kernels::Activation::hardswish:
-      return x * std::min(std::max(x + 3.0, 0.0), 6.0) / 6.0;
-    case kernels::Activation::sigmoid:
-      return 1.0 / (1.0 + std::exp(-x));
-  }
-  return std::nan("");
 }
 
 }  // namespace lemore::reference
