@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "models/lemore_config.h"
+#include "config/lemore_config.h"
 #include "ops/ops.h"
 
 /// The parts LeMoRe is made of, in the paper's terms, built from ops. `name` is the module's name in the PyTorch state

@@ -6,8 +6,8 @@
 #include <numeric>
 #include <optional>
 
+#include "core/json.h"
 #include "core/text.h"
-#include "weights/json.h"
 
 namespace lemore {
 

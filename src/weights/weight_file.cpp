@@ -6,8 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "core/json.h"
 #include "core/text.h"
-#include "weights/json.h"
 
 namespace lemore {
 namespace {

@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "config/lemore_config.h"
 #include "lemore/model.h"
 #include "lemore/status.h"
 #include "lemore/tensor.h"
-#include "models/lemore_config.h"
 #include "weights/safetensors.h"
 
 namespace lemore {

@@ -2,7 +2,7 @@
 
 #include "support/files.h"
 #include "support/status_checks.h"
-#include "weights/json.h"
+#include "core/json.h"
 #include "weights/weight_file.h"
 
 namespace lemore {

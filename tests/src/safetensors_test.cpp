@@ -8,7 +8,7 @@
 #include "support/files.h"
 #include "support/safetensors_writer.h"
 #include "support/status_checks.h"
-#include "weights/json.h"
+#include "core/json.h"
 
 namespace lemore {
 namespace {

@@ -8,7 +8,7 @@ from typing import List, Optional, Tuple
 VIEWS = ("transverse", "frontal", "lateral")
 ATTENTION_KINDS = ("coordinate", "channel", None)
 
-# Bounds the C++ reader enforces too (src/models/lemore_config.cpp): far beyond any sensible network.
+# Bounds the C++ reader enforces too (src/config/lemore_config.cpp): far beyond any sensible network.
 MAX_SIZE = 16384
 MAX_CHANNELS = 8192
 MAX_LAYERS = 64

@@ -1,4 +1,4 @@
-#include "weights/json.h"
+#include "core/json.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,9 +1,9 @@
-#include "models/lemore_config.h"
+#include "config/lemore_config.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "weights/json.h"
+#include "core/json.h"
 
 namespace lemore {
 namespace {
