@@ -1,0 +1,175 @@
+#include <csetjmp>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "image_io/decode.h"
+#include "image_io/exif.h"
+
+// libjpeg's headers want <cstdio> before them, and its configuration before its error codes.
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+namespace lemore::cli {
+
+namespace {
+
+/// More scans than any encoder writes; each costs a pass over the whole picture, so a hostile file is stopped here.
+constexpr int k_max_scans = 100;
+
+/// One decoder's state. libjpeg leaves its functions by longjmp on an error, so nothing with a destructor may live in
+/// the frames between decode() and the library: all of it is here, owned by a frame outside.
+struct JpegDecoder {
+  jpeg_decompress_struct cinfo{};
+  jpeg_error_mgr errors{};
+  jpeg_progress_mgr progress{};
+  std::jmp_buf escape{};
+  char message[JMSG_LENGTH_MAX] = {};
+  bool out_of_memory = false;
+  const DecodeLimits* limits = nullptr;
+  Image* image = nullptr;
+  int orientation = 1;
+  Status size_status;
+  std::vector<std::uint8_t> cmyk_row;
+
+  enum class Outcome { done, library_error, bad_size, no_memory, unsupported };
+
+  JpegDecoder() = default;
+  JpegDecoder(const JpegDecoder&) = delete;
+  JpegDecoder& operator=(const JpegDecoder&) = delete;
+  ~JpegDecoder() { jpeg_destroy_decompress(&cinfo); }  // harmless on one that was never created
+
+  Outcome decode(const std::uint8_t* data, std::size_t size);
+  Outcome read();
+};
+
+JpegDecoder* self_of(j_common_ptr cinfo) { return static_cast<JpegDecoder*>(cinfo->client_data); }
+
+[[noreturn]] void on_error(j_common_ptr cinfo) {
+  JpegDecoder* self = self_of(cinfo);
+  (*cinfo->err->format_message)(cinfo, self->message);
+  self->out_of_memory = cinfo->err->msg_code == JERR_OUT_OF_MEMORY;
+  std::longjmp(self->escape, 1);
+}
+
+/// Damage that leaves a hole or noise in the picture is an error here; oddities that leave it whole are not (stray
+/// bytes between segments, unknown Adobe or JFIF versions, a progression that repeats itself).
+void on_message(j_common_ptr cinfo, int level) {
+  if (level >= 0) return;
+  switch (cinfo->err->msg_code) {
+    case JWRN_HIT_MARKER:
+    case JWRN_JPEG_EOF:
+    case JWRN_HUFF_BAD_CODE:
+    case JWRN_ARITH_BAD_CODE:
+    case JWRN_MUST_RESYNC:
+      on_error(cinfo);
+    default:
+      return;
+  }
+}
+
+void on_progress(j_common_ptr cinfo) {
+  const j_decompress_ptr decompress = reinterpret_cast<j_decompress_ptr>(cinfo);
+  if (decompress->input_scan_number <= k_max_scans) return;
+  JpegDecoder* self = self_of(cinfo);
+  std::snprintf(self->message, sizeof(self->message), "more than %d scans", k_max_scans);
+  std::longjmp(self->escape, 1);
+}
+
+void on_print(j_common_ptr) {}
+
+int orientation_of(const jpeg_decompress_struct& cinfo) {
+  constexpr std::size_t k_prefix = 6;
+  for (jpeg_saved_marker_ptr m = cinfo.marker_list; m != nullptr; m = m->next) {
+    if (m->marker != JPEG_APP0 + 1 || m->data_length < k_prefix) continue;
+    if (std::memcmp(m->data, "Exif\0\0", k_prefix) != 0) continue;
+    return exif_orientation(m->data + k_prefix, m->data_length - k_prefix);
+  }
+  return 1;
+}
+
+/// value * scale / 255, rounded.
+std::uint8_t times_255th(unsigned value, unsigned scale) {
+  const unsigned t = value * scale + 128;
+  return static_cast<std::uint8_t>((t + (t >> 8)) >> 8);
+}
+
+JpegDecoder::Outcome JpegDecoder::read() {
+  jpeg_save_markers(&cinfo, JPEG_APP0 + 1, 0xFFFF);
+  jpeg_read_header(&cinfo, TRUE);
+  size_status = check_image_size(cinfo.image_width, cinfo.image_height, *limits);
+  if (!size_status.ok()) return Outcome::bad_size;
+  orientation = orientation_of(cinfo);
+
+  const bool is_gray = cinfo.num_components == 1, is_cmyk = cinfo.num_components == 4;
+  if (!is_gray && !is_cmyk && cinfo.num_components != 3) {
+    std::snprintf(message, sizeof(message), "JPEG with %d components is not supported", cinfo.num_components);
+    return Outcome::unsupported;
+  }
+  cinfo.out_color_space = is_gray ? JCS_GRAYSCALE : is_cmyk ? JCS_CMYK : JCS_RGB;
+  jpeg_start_decompress(&cinfo);
+  const Size size{static_cast<int>(cinfo.output_height), static_cast<int>(cinfo.output_width)};
+  if (!image->reset(size, is_gray ? PixelFormat::gray : PixelFormat::rgb)) return Outcome::no_memory;
+  if (is_cmyk) cmyk_row.resize(static_cast<std::size_t>(size.width) * 4);
+
+  const std::size_t row_bytes = image->row_bytes();
+  while (cinfo.output_scanline < cinfo.output_height) {
+    std::uint8_t* row = image->pixels.data() + cinfo.output_scanline * row_bytes;
+    JSAMPROW target = is_cmyk ? cmyk_row.data() : row;
+    jpeg_read_scanlines(&cinfo, &target, 1);
+    if (!is_cmyk) continue;
+    for (std::size_t x = 0; x < static_cast<std::size_t>(size.width); ++x) {
+      const std::uint8_t* ink = cmyk_row.data() + 4 * x;  // 255 - ink: Adobe stores it inverted
+      const unsigned k = ink[3];
+      for (std::size_t c = 0; c < 3; ++c) {
+        row[3 * x + c] = static_cast<std::uint8_t>(k - times_255th(255u - ink[c], k));  // as PIL rounds it
+      }
+    }
+  }
+  jpeg_finish_decompress(&cinfo);
+  return Outcome::done;
+}
+
+JpegDecoder::Outcome JpegDecoder::decode(const std::uint8_t* data, std::size_t size) {
+  cinfo.err = jpeg_std_error(&errors);
+  errors.error_exit = on_error;
+  errors.emit_message = on_message;
+  errors.output_message = on_print;
+  cinfo.client_data = this;
+  if (setjmp(escape) != 0) return Outcome::library_error;
+  jpeg_create_decompress(&cinfo);
+  cinfo.client_data = this;
+  progress.progress_monitor = on_progress;
+  cinfo.progress = &progress;
+  jpeg_mem_src(&cinfo, data, static_cast<unsigned long>(size));
+  return read();
+}
+
+}  // namespace
+
+Status decode_jpeg(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image,
+                   int& orientation) {
+  JpegDecoder decoder;
+  decoder.limits = &limits;
+  decoder.image = &image;
+  const JpegDecoder::Outcome outcome = decoder.decode(data, size);
+  orientation = decoder.orientation;
+  switch (outcome) {
+    case JpegDecoder::Outcome::done:
+      return Status();
+    case JpegDecoder::Outcome::bad_size:
+      return decoder.size_status;
+    case JpegDecoder::Outcome::no_memory:
+      return Status(StatusCode::out_of_memory, "no memory for the pixels");
+    case JpegDecoder::Outcome::unsupported:
+      return Status(StatusCode::unsupported, decoder.message);
+    case JpegDecoder::Outcome::library_error:
+      break;
+  }
+  if (decoder.out_of_memory) return Status(StatusCode::out_of_memory, "no memory to decode the JPEG");
+  return Status(StatusCode::invalid_file, std::string("damaged JPEG: ") + decoder.message);
+}
+
+}  // namespace lemore::cli

@@ -1,0 +1,204 @@
+#include "image_io/codec_png.h"
+
+#include <png.h>
+
+#include <csetjmp>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include "image_io/decode.h"
+#include "image_io/exif.h"
+
+namespace lemore::cli {
+
+namespace {
+
+/// Largest ancillary chunk that is held, in bytes; EXIF blocks are below 64 KiB.
+constexpr png_alloc_size_t k_max_chunk = png_alloc_size_t{1} << 20;
+
+/// libpng leaves by longjmp on an error; nothing with a destructor lives in frames that are jumped over.
+struct PngErrors {
+  std::jmp_buf escape{};
+  char message[160] = {};
+
+  [[noreturn]] static void on_error(png_structp png, png_const_charp text) {
+    PngErrors* self = static_cast<PngErrors*>(png_get_error_ptr(png));
+    std::snprintf(self->message, sizeof(self->message), "%s", text);
+    std::longjmp(self->escape, 1);
+  }
+  static void on_warning(png_structp, png_const_charp) {}
+};
+
+struct PngDecoder {
+  PngErrors errors;
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+  const std::uint8_t* data = nullptr;
+  std::size_t left = 0;
+  const DecodeLimits* limits = nullptr;
+  Image* image = nullptr;
+  int orientation = 1;
+  Status size_status;
+
+  enum class Outcome { done, library_error, bad_size, no_memory };
+
+  PngDecoder() = default;
+  PngDecoder(const PngDecoder&) = delete;
+  PngDecoder& operator=(const PngDecoder&) = delete;
+  ~PngDecoder() { png_destroy_read_struct(&png, &info, nullptr); }
+
+  static void on_read(png_structp png, png_bytep to, std::size_t bytes) {
+    PngDecoder* self = static_cast<PngDecoder*>(png_get_io_ptr(png));
+    if (bytes > self->left) png_error(png, "the file is cut short");
+    std::memcpy(to, self->data, bytes);
+    self->data += bytes;
+    self->left -= bytes;
+  }
+
+  void find_orientation() {
+    png_uint_32 bytes = 0;
+    png_bytep exif = nullptr;
+    if (png_get_eXIf_1(png, info, &bytes, &exif) != 0 && exif != nullptr) orientation = exif_orientation(exif, bytes);
+  }
+
+  Outcome decode();
+};
+
+PngDecoder::Outcome PngDecoder::decode() {
+  png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &errors, PngErrors::on_error, PngErrors::on_warning);
+  if (png == nullptr) return Outcome::no_memory;
+  if (setjmp(errors.escape) != 0) return Outcome::library_error;
+  info = png_create_info_struct(png);
+  if (info == nullptr) return Outcome::no_memory;
+  png_set_read_fn(png, this, on_read);
+  png_set_chunk_malloc_max(png, k_max_chunk);
+  png_set_user_limits(png, 0x7FFFFFFF, 0x7FFFFFFF);  // ours are checked below, with a message of ours
+  // Chunks of no consequence here are skipped, not inflated: a profile or text may be a bomb.
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER,
+                              reinterpret_cast<png_const_bytep>("iCCP\0zTXt\0iTXt\0tEXt\0sPLT\0hIST\0pCAL\0sCAL"), 8);
+  png_read_info(png, info);
+
+  const png_uint_32 width = png_get_image_width(png, info), height = png_get_image_height(png, info);
+  size_status = check_image_size(width, height, *limits);
+  if (!size_status.ok()) return Outcome::bad_size;
+  const png_byte type = png_get_color_type(png, info);
+  const bool is_gray = (type & PNG_COLOR_MASK_COLOR) == 0;
+
+  if (png_get_bit_depth(png, info) == 16) png_set_scale_16(png);  // (v * 255 + 32895) >> 16 = round(v * 255 / 65535)
+  if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
+  if (is_gray) png_set_expand_gray_1_2_4_to_8(png);
+  png_set_strip_alpha(png);
+  const int passes = png_set_interlace_handling(png);
+  png_read_update_info(png, info);
+
+  const Size size{static_cast<int>(height), static_cast<int>(width)};
+  if (!image->reset(size, is_gray ? PixelFormat::gray : PixelFormat::rgb)) return Outcome::no_memory;
+  if (png_get_rowbytes(png, info) != image->row_bytes()) png_error(png, "unexpected row size");
+  for (int pass = 0; pass < passes; ++pass) {
+    for (int y = 0; y < size.height; ++y) {
+      png_read_row(png, image->pixels.data() + static_cast<std::size_t>(y) * image->row_bytes(), nullptr);
+    }
+  }
+  png_read_end(png, info);
+  find_orientation();
+  return Outcome::done;
+}
+
+struct PngEncoder {
+  PngErrors errors;
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+  std::vector<std::uint8_t>* bytes = nullptr;
+  std::vector<std::uint8_t> row;
+
+  PngEncoder() = default;
+  PngEncoder(const PngEncoder&) = delete;
+  PngEncoder& operator=(const PngEncoder&) = delete;
+  ~PngEncoder() { png_destroy_write_struct(&png, &info); }
+
+  static bool append(std::vector<std::uint8_t>& to, const std::uint8_t* from, std::size_t size) noexcept {
+    try {
+      to.insert(to.end(), from, from + size);
+      return true;
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+  static void on_write(png_structp png, png_bytep from, std::size_t size) {
+    PngEncoder* self = static_cast<PngEncoder*>(png_get_io_ptr(png));
+    if (!append(*self->bytes, from, size)) png_error(png, "no memory for the encoded picture");
+  }
+  static void on_flush(png_structp) {}
+
+  bool encode(const PngPicture& picture);
+};
+
+bool PngEncoder::encode(const PngPicture& picture) {
+  png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &errors, PngErrors::on_error, PngErrors::on_warning);
+  if (png == nullptr) return false;
+  if (setjmp(errors.escape) != 0) return false;
+  info = png_create_info_struct(png);
+  if (info == nullptr) return false;
+  png_set_write_fn(png, this, on_write, on_flush);
+  png_set_user_limits(png, 0x7FFFFFFF, 0x7FFFFFFF);
+
+  const bool is_indexed = picture.kind == PngKind::indexed;
+  const int color_type = is_indexed                      ? PNG_COLOR_TYPE_PALETTE
+                         : picture.kind == PngKind::gray ? PNG_COLOR_TYPE_GRAY
+                                                         : PNG_COLOR_TYPE_RGB;
+  png_set_IHDR(png, info, static_cast<png_uint_32>(picture.size.width), static_cast<png_uint_32>(picture.size.height),
+               8, color_type, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  if (is_indexed) {
+    png_color palette[256];
+    for (std::size_t i = 0; i < picture.palette_size; ++i) {
+      palette[i] = png_color{picture.palette[i][0], picture.palette[i][1], picture.palette[i][2]};
+    }
+    png_set_PLTE(png, info, palette, static_cast<int>(picture.palette_size));
+  }
+  png_set_filter(png, PNG_FILTER_TYPE_BASE, picture.photographic ? PNG_FILTER_SUB : PNG_FILTER_NONE);
+  png_set_compression_level(png, picture.photographic ? k_png_photo_level : k_png_flat_level);
+  png_write_info(png, info);
+  for (int y = 0; y < picture.size.height; ++y) {
+    picture.fill_row(picture.context, y, row.data());
+    png_write_row(png, row.data());
+  }
+  png_write_end(png, info);
+  return true;
+}
+
+}  // namespace
+
+Status decode_png(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image,
+                  int& orientation) {
+  PngDecoder decoder;
+  decoder.data = data;
+  decoder.left = size;
+  decoder.limits = &limits;
+  decoder.image = &image;
+  const PngDecoder::Outcome outcome = decoder.decode();
+  orientation = decoder.orientation;
+  switch (outcome) {
+    case PngDecoder::Outcome::done:
+      return Status();
+    case PngDecoder::Outcome::bad_size:
+      return decoder.size_status;
+    case PngDecoder::Outcome::no_memory:
+      return Status(StatusCode::out_of_memory, "no memory for the pixels");
+    case PngDecoder::Outcome::library_error:
+      break;
+  }
+  return Status(StatusCode::invalid_file, std::string("damaged PNG: ") + decoder.errors.message);
+}
+
+Status encode_png(const PngPicture& picture, std::vector<std::uint8_t>& bytes) {
+  bytes.clear();
+  PngEncoder encoder;
+  encoder.bytes = &bytes;
+  encoder.row.resize(static_cast<std::size_t>(picture.size.width) * (picture.kind == PngKind::rgb ? 3 : 1));
+  if (encoder.encode(picture)) return Status();
+  return Status(StatusCode::out_of_memory, std::string("cannot encode PNG: ") + encoder.errors.message);
+}
+
+}  // namespace lemore::cli

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "image_io/image.h"
+#include "lemore/model.h"
+#include "lemore/status.h"
+#include "render/text.h"
+
+namespace lemore::cli {
+
+/// What classes look like in pictures.
+struct Palette {
+  std::vector<Rgb> colors;             ///< 1..256, one a class
+  std::vector<std::string> names;      ///< as many
+  std::array<bool, 256> is_painted{};  ///< others stay as the photo is (overlay), or black (colour)
+
+  /// All classes painted.
+  explicit Palette(const std::vector<ClassInfo>& classes);
+};
+
+/// A label map with rows without padding.
+struct LabelMap {
+  Size size;
+  const std::uint8_t* labels = nullptr;
+
+  const std::uint8_t* row(int y) const noexcept {
+    return labels + static_cast<std::size_t>(y) * static_cast<std::size_t>(size.width);
+  }
+};
+
+/// Pixels of each class.
+using ClassPixels = std::array<std::uint64_t, 256>;
+ClassPixels count_classes(const LabelMap& map) noexcept;
+
+/// photo + (color - photo) * opacity / 256, rounded; 0 is the photo, 256 the colour.
+constexpr std::uint8_t blend(std::uint8_t photo, std::uint8_t color, unsigned opacity_256) noexcept {
+  return static_cast<std::uint8_t>((photo * (256 - opacity_256) + color * opacity_256 + 128) >> 8);
+}
+/// Opacity 0..1 in 256ths.
+unsigned opacity_256ths(double opacity) noexcept;
+
+/// A strip `width` pixels wide or wider (the longest entry must fit): a coloured field, name and share of each painted
+/// class that is present, most frequent first, in as many columns as fit.
+Canvas make_legend(const LabelMap& map, const Palette& palette, int width);
+
+/// PNG files. `bytes` is overwritten, its memory used again. Errors: out_of_memory.
+Status encode_labels(const LabelMap& map, const Palette& palette, std::vector<std::uint8_t>& bytes);
+Status encode_color(const LabelMap& map, const Palette& palette, std::vector<std::uint8_t>& bytes);
+/// The photo with classes painted over it; `legend`, if given, stands below (the picture is then as wide as the wider).
+Status encode_overlay(const Image& photo, const LabelMap& map, const Palette& palette, double opacity,
+                      const Canvas* legend, std::vector<std::uint8_t>& bytes);
+/// 0..1 as gray 0..255, rounded. `values` has rows without padding.
+Status encode_confidence(Size size, const float* values, std::vector<std::uint8_t>& bytes);
+
+}  // namespace lemore::cli
