@@ -1,0 +1,397 @@
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cctype>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "file_io.h"
+#include "options.h"
+#include "progress.h"
+#include "render/pictures.h"
+#include "report.h"
+#include "run/engine.h"
+#include "run/inputs.h"
+#include "run/manifest.h"
+#include "run/output_kinds.h"
+#include "run/pipeline.h"
+#include "run/shard.h"
+#include "run/writer.h"
+
+namespace lemore::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct RunOptions {
+  std::string model;
+  std::vector<std::string> inputs;
+  std::string out;
+  std::vector<std::string> emit;
+  double opacity = 0.5;
+  bool legend = false;
+  std::vector<std::string> only;
+  std::string mode = "whole";
+  std::string stride;
+  ComputeOptions compute;
+  bool recursive = false, keep_going = false, resume = false, json = false;
+  std::string shard, manifest;
+  std::string progress = "auto";
+  std::uint64_t max_pixels = DecodeLimits().max_pixels;
+};
+
+constexpr const char* k_examples = R"(Examples:
+  lemore run -m weights/lemore-camvid.safetensors street.jpg -o street          street.labels.png, street.overlay.png
+  lemore run -m MODEL street.jpg -o labels.png --emit labels                     exactly that file
+  lemore run -m MODEL photos/ -o out/ --emit labels,json --recursive --resume    a whole tree, going on where it stopped
+  lemore run -m MODEL 'photos/*.jpg' -o out --only car,person --legend           these classes only, named below
+  curl -s URL | lemore run -m MODEL - -o - --emit overlay > overlay.png          from a pipe to a pipe
+  lemore run -m MODEL @list.txt -o out --shard auto --manifest out/part.jsonl    one task of an array job
+
+Outputs of NAME.jpg: NAME.labels.png (8-bit indexed, value = class), NAME.overlay.png, NAME.color.png, NAME.confidence.png (gray,
+0..255 = 0..1), NAME.json, NAME.logits.npy (float32 [classes, h, w]). --only changes overlay, colour and legend; labels and the rest
+keep all classes. A folder's images are its files that end in .jpg .jpeg .png .bmp .ppm .pgm .pbm .gif and the like; what a file is,
+its content says. Exit code: 0 all done, 1 failed, 2 wrong usage, 3 some failed (--keep-going).)";
+
+std::atomic<bool> stop_requested{false};
+
+void on_stop_signal(int) { stop_requested.store(true); }
+
+/// SIGINT and SIGTERM end the run after the images under way; a second one ends it at once.
+void handle_stop_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_stop_signal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
+/// Marks the classes that --only names. A class name may hold commas itself, so neighbouring pieces are tried together,
+/// the longest first. Errors: invalid_argument listing the names there are.
+Status choose_classes(const std::vector<std::string>& pieces, Palette& palette) {
+  if (pieces.empty()) return Status();
+  palette.is_painted.fill(false);
+  for (std::size_t at = 0; at < pieces.size();) {
+    std::size_t used = 0;
+    for (std::size_t end = pieces.size(); end > at && used == 0; --end) {
+      std::string name = pieces[at];
+      for (std::size_t i = at + 1; i < end; ++i) name += "," + pieces[i];
+      for (std::size_t c = 0; c < palette.names.size(); ++c) {
+        if (!equal_ignoring_case(palette.names[c], name)) continue;
+        palette.is_painted[c] = true;
+        used = end - at;
+      }
+    }
+    if (used == 0) {
+      std::string known;
+      for (const std::string& name : palette.names) known += (known.empty() ? "" : ", ") + name;
+      return Status(StatusCode::invalid_argument,
+                    "--only: unknown class '" + pieces[at] + "'; the model has: " + known);
+    }
+    at += used;
+  }
+  return Status();
+}
+
+Result<Mode> parse_mode(const std::string& text) {
+  for (const Mode mode : {Mode::whole, Mode::keep, Mode::slide}) {
+    if (text == mode_name(mode)) return mode;
+  }
+  return Status(StatusCode::invalid_argument, "--mode: unknown mode '" + text + "'; known are whole, keep, slide");
+}
+
+/// Where outputs go: a file for one input, else a folder.
+Result<OutputNames> choose_names(const RunOptions& options, const OutputKinds& kinds, bool is_single) {
+  if (options.out == "-") {
+    if (kinds.count() != 1) {
+      return Status(StatusCode::invalid_argument,
+                    "-o -: standard output takes one kind of output; name it with --emit");
+    }
+    if (!is_single) return Status(StatusCode::invalid_argument, "-o -: standard output takes one input only");
+    return OutputNames::to_stdout();
+  }
+  std::error_code error;
+  const bool is_folder = fs::is_directory(options.out, error);
+  if (is_single && !is_folder && options.out.back() != '/') return OutputNames::as_file(options.out, kinds);
+  if (!is_folder && fs::exists(options.out, error)) {
+    return Status(StatusCode::invalid_argument,
+                  "-o " + options.out + ": exists and is not a folder, but there are several inputs");
+  }
+  return OutputNames::in_folder(options.out);
+}
+
+/// Refuses a run whose outputs would overwrite one another, an input or the model. Errors: invalid_argument.
+Status check_outputs(const std::vector<Input>& inputs, const OutputNames& names, const OutputKinds& kinds,
+                     const std::string& model) {
+  if (names.is_stdout()) return Status();
+  std::unordered_map<std::string, std::size_t> places;
+  places.reserve(inputs.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const auto [at, is_new] = places.emplace(fs::path(names.stem(inputs[i].relative)).lexically_normal().string(), i);
+    if (is_new) continue;
+    const std::string& first = inputs[at->second].path;
+    return Status(StatusCode::invalid_argument,
+                  first == inputs[i].path ? first + ": given twice"
+                                          : first + " and " + inputs[i].path + ": both would be written as " +
+                                                names.path(names.stem(inputs[i].relative), kinds.list().front()));
+  }
+  std::unordered_set<FileId, FileIdHash> sources;
+  FileId id;
+  for (const Input& input : inputs) {
+    if (input.path != "-" && file_id(input.path, id)) sources.insert(id);
+  }
+  FileId model_id;
+  const bool has_model = file_id(model, model_id);
+  for (const Input& input : inputs) {
+    const std::string stem = names.stem(input.relative);
+    for (const OutputKind kind : kinds.list()) {
+      const std::string path = names.path(stem, kind);
+      if (!file_id(path, id)) continue;
+      if (sources.count(id) != 0) return Status(StatusCode::invalid_argument, path + ": is an input and an output");
+      if (has_model && id == model_id)
+        return Status(StatusCode::invalid_argument, path + ": is the model and an output");
+    }
+  }
+  return Status();
+}
+
+/// The manifest must not be an input, the model or an output.
+Status check_manifest(const std::string& manifest, const std::vector<Input>& inputs, const OutputNames& names,
+                      const OutputKinds& kinds, const std::string& model) {
+  const std::string normal = fs::path(manifest).lexically_normal().string();
+  FileId id, other;
+  const bool exists = file_id(manifest, id);
+  const auto is_same = [&](const std::string& path) {
+    return fs::path(path).lexically_normal().string() == normal || (exists && file_id(path, other) && other == id);
+  };
+  bool clashes = is_same(model);
+  for (const Input& input : inputs) {
+    clashes = clashes || is_same(input.path);
+    if (names.is_stdout()) continue;
+    for (const OutputKind kind : kinds.list())
+      clashes = clashes || is_same(names.path(names.stem(input.relative), kind));
+  }
+  return clashes ? Status(StatusCode::invalid_argument,
+                          "--manifest " + manifest + ": is also an input, an output or the model")
+                 : Status();
+}
+
+int run_exit_code(const RunSummary& summary, bool keep_going) {
+  if (!summary.fatal.ok()) return k_exit_failure;
+  if (summary.failed > 0) return keep_going ? k_exit_some_failed : k_exit_failure;
+  return k_exit_ok;
+}
+
+Status print_summary(const RunSummary& summary, const std::string& isa, int threads) {
+  const JobTimes& t = summary.times;
+  const nlohmann::ordered_json json = {
+      {"images", summary.done},
+      {"failed", summary.failed},
+      {"skipped", summary.skipped},
+      {"interrupted", summary.was_interrupted},
+      {"seconds", summary.seconds},
+      {"images_per_second", summary.seconds > 0 ? static_cast<double>(summary.done) / summary.seconds : 0.0},
+      {"isa", isa},
+      {"threads", threads},
+      {"times_ms",
+       {{"decode", t.decode},
+        {"prepare", t.prepare},
+        {"network", t.network},
+        {"labels", t.labels},
+        {"encode", t.encode}}}};
+  return write_stdout(json.dump(2) + "\n");
+}
+
+int run(RunOptions options) {
+  // What can be said about the command line alone comes first, before any file is read.
+  const bool has_default_kinds = options.emit.empty();
+  Result<OutputKinds> kinds =
+      parse_output_kinds(has_default_kinds ? std::vector<std::string>{"labels", "overlay"} : options.emit);
+  if (!kinds.ok()) return fail_usage(kinds.status().message());
+  const Result<Mode> mode = parse_mode(options.mode);
+  if (!mode.ok()) return fail_usage(mode.status().message());
+  EngineOptions engine_options;
+  engine_options.segmenter.mode = *mode;
+  if (!options.stride.empty()) {
+    if (*mode != Mode::slide) return fail_usage("--stride: goes with --mode slide");
+    const Result<Size> stride = parse_size("--stride", options.stride);
+    if (!stride.ok()) return fail_usage(stride.status().message());
+    engine_options.segmenter.stride = *stride;
+  }
+  if (kinds->has(OutputKind::npy) && *mode == Mode::slide) {
+    return fail_usage("--emit npy: not with --mode slide, whose logits never stand in memory as a whole");
+  }
+  if (options.out.empty()) return fail_usage("-o: names no file or folder");
+  if (options.json && options.out == "-") return fail_usage("--json: standard output is taken by -o -");
+  Shard shard;
+  if (!options.shard.empty()) {
+    const Result<Shard> parsed = parse_shard(options.shard, [](const char* name) { return std::getenv(name); });
+    if (!parsed.ok()) return fail_usage(parsed.status().message());
+    shard = *parsed;
+  }
+  const Result<Isa> isa = chosen_isa(options.compute);
+  if (!isa.ok()) return fail_option(isa.status());
+  engine_options.segmenter.isa = *isa;
+  engine_options.segmenter.threads = options.compute.threads;
+
+  Result<Model> model = load_model(options.model);
+  if (!model.ok()) return fail(model.status());
+  if (model->is_classifier()) {
+    if (has_default_kinds) kinds = parse_output_kinds({"json"});
+    for (const OutputKind kind : kinds->list()) {
+      if (kind == OutputKind::json || kind == OutputKind::npy) continue;
+      return fail_usage("--emit " + std::string(info_of(kind).name) + ": " + options.model +
+                        " is a classifier, it gives json and npy only");
+    }
+    if (*mode != Mode::whole)
+      return fail_usage("--mode " + options.mode + ": " + options.model + " is a classifier, it has whole only");
+  }
+  Palette palette(model->classes());
+  if (const Status status = choose_classes(options.only, palette); !status.ok()) return fail_usage(status.message());
+
+  Result<InputList> inputs =
+      expand_inputs(options.inputs, InputOptions{options.recursive, options.out == "-" ? std::string() : options.out});
+  if (!inputs.ok()) return fail_option(inputs.status());
+  const Result<OutputNames> names = choose_names(options, *kinds, inputs->single);
+  if (!names.ok()) return fail_usage(names.status().message());
+  if (const Status status = check_outputs(inputs->inputs, *names, *kinds, options.model); !status.ok()) {
+    return fail_usage(status.message());
+  }
+  if (!options.manifest.empty()) {
+    const Status status = check_manifest(options.manifest, inputs->inputs, *names, *kinds, options.model);
+    if (!status.ok()) return fail_usage(status.message());
+  }
+  if (shard.count > 1) {
+    std::vector<Input> mine;
+    for (std::size_t i = 0; i < inputs->inputs.size(); ++i) {
+      if (shard.has(i)) mine.push_back(std::move(inputs->inputs[i]));
+    }
+    inputs->inputs = std::move(mine);
+  }
+
+  engine_options.wants_confidence = kinds->has(OutputKind::confidence);
+  engine_options.wants_logits = kinds->has(OutputKind::npy) || model->is_classifier();
+  Result<Engine> engine = Engine::create(*model, engine_options);
+  if (!engine.ok()) return fail_option(engine.status());
+
+  if (names->is_folder()) {
+    if (const Status status = check_writable_folder(names->folder()); !status.ok()) return fail(status);
+    remove_stale_parts(names->folder());
+  }
+  std::optional<Manifest> manifest;
+  if (!options.manifest.empty()) {
+    Result<Manifest> opened = Manifest::open(options.manifest, options.resume);
+    if (!opened.ok()) return fail(opened.status());
+    manifest.emplace(std::move(*opened));
+  }
+
+  WriterOptions writer_options;
+  writer_options.kinds = *kinds;
+  writer_options.opacity = options.opacity;
+  writer_options.has_legend = options.legend;
+  writer_options.model_file = options.model;
+  std::error_code error;
+  const auto model_bytes = fs::file_size(options.model, error);
+  writer_options.model_bytes = error ? 0 : model_bytes;
+  writer_options.mode = options.mode;
+  writer_options.isa = isa_name(engine->session().isa());
+  writer_options.threads = engine->session().threads();
+  const Writer writer(*model, palette, writer_options);
+
+  PipelineOptions pipeline_options;
+  pipeline_options.limits.max_pixels = options.max_pixels;
+  pipeline_options.keep_going = options.keep_going;
+  pipeline_options.resume = options.resume;
+  pipeline_options.helpers = std::min(default_threads(), 4);
+  Progress progress(Progress::parse_style(options.progress), inputs->inputs.size(), "images");
+  handle_stop_signals();
+  Pipeline pipeline(inputs->inputs, *names, *kinds, pipeline_options, *engine, writer, progress,
+                    manifest ? &*manifest : nullptr, stop_requested);
+  const RunSummary summary = pipeline.run();
+
+  if (!summary.fatal.ok()) print_error(summary.fatal.message());
+  if (summary.was_interrupted) {
+    const std::size_t settled = summary.done + summary.failed + summary.skipped;
+    print_error("interrupted after " + std::to_string(settled) + " of " + std::to_string(inputs->inputs.size()) +
+                " images; --resume goes on from here");
+    ::signal(SIGINT, SIG_DFL);
+    ::raise(SIGINT);  // so that a shell loop around this program stops too
+  }
+  if (summary.failed > 0 && options.keep_going) {
+    print_error(std::to_string(summary.failed) + " of " + std::to_string(inputs->inputs.size()) + " images failed");
+  }
+  if (options.json) {
+    const Status status = print_summary(summary, writer_options.isa, writer_options.threads);
+    if (!status.ok()) return fail(status);
+  }
+  return run_exit_code(summary, options.keep_going);
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* command = app.add_subcommand("run", "Segment images: label maps, overlays and more");
+  command->footer(k_examples);
+  command->add_option("-m,--model", options->model, "Weight file (.safetensors)")->required()->type_name("MODEL");
+  command
+      ->add_option("INPUT", options->inputs, "File, folder, 'glob*', @list.txt, or - (image bytes on standard input)")
+      ->required()
+      ->type_name("");
+  command->add_option("-o,--out", options->out, "File for one input, else folder; - is standard output")
+      ->required()
+      ->type_name("OUT");
+  command->add_option("--emit", options->emit, "labels, overlay, color, confidence, json, npy; default: labels,overlay")
+      ->delimiter(',')
+      ->expected(1)
+      ->take_all()
+      ->type_name("KINDS");
+  command->add_option("--opacity", options->opacity, "Of the colours in the overlay; default: 0.5")
+      ->check(CLI::Range(0.0, 1.0).description(""))
+      ->type_name("0..1");
+  command->add_flag("--legend", options->legend, "Names and shares of the classes below the overlay");
+  command->add_option("--only", options->only, "Paint only these classes, by name")
+      ->delimiter(',')
+      ->expected(1)
+      ->take_all()
+      ->type_name("NAMES");
+  command
+      ->add_option("--mode", options->mode,
+                   "whole (resize to the network), keep (the image's own size) or slide (windows); default: whole")
+      ->type_name("MODE");
+  command->add_option("--stride", options->stride, "Distance of slide's windows; default: two thirds of a window")
+      ->type_name("HxW");
+  add_compute_options(*command, options->compute);
+  command->add_flag("--recursive", options->recursive, "Sub-folders too, kept in OUT");
+  command->add_flag("--keep-going", options->keep_going, "Go on after an image that fails; exit code 3 at the end");
+  command->add_flag("--resume", options->resume, "Skip images whose outputs are all there");
+  command
+      ->add_option("--shard", options->shard,
+                   "Part I of N (0..N-1 or 1..N); auto or auto/N: from SLURM_ARRAY_* or JOB_COMPLETION_INDEX")
+      ->type_name("I/N");
+  command->add_option("--manifest", options->manifest, "One JSON line an image, as it finishes; --resume appends")
+      ->type_name("FILE.jsonl");
+  command->add_option("--max-pixels", options->max_pixels, "Refuse larger images before decoding; default: 268435456")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{65535} * 65535).description(""))
+      ->type_name("N");
+  command->add_option("--progress", options->progress, "auto (a bar on a terminal), plain (a line an image) or none")
+      ->check(CLI::IsMember({"auto", "plain", "none"}).description(""))
+      ->type_name("STYLE");
+  command->add_flag("--json", options->json, "Print counts and times as JSON");
+  command->callback([options, &exit_code] { exit_code = run(*options); });
+}
+
+}  // namespace lemore::cli

@@ -1,0 +1,62 @@
+#include "options.h"
+
+#include <charconv>
+#include <string_view>
+
+#include "report.h"
+
+namespace lemore::cli {
+
+void add_compute_options(CLI::App& command, ComputeOptions& options) {
+  command.add_option("-t,--threads", options.threads, "Threads of the network; 0: the cores this process may use")
+      ->check(CLI::Range(0, 1024).description(""))
+      ->type_name("N");
+  command
+      .add_option("--isa", options.isa,
+                  "Instruction set: portable, avx2, avx512 or neon; default: the best (or LEMORE_ISA)")
+      ->type_name("NAME");
+}
+
+Result<Isa> chosen_isa(const ComputeOptions& options) {
+  if (options.isa.empty()) {
+    Result<Isa> isa = default_isa();
+    return isa.ok() ? isa : Result<Isa>(Status(StatusCode::unsupported, "LEMORE_ISA: " + isa.status().message()));
+  }
+  Result<Isa> isa = parse_isa(options.isa);
+  return isa.ok() ? isa : Result<Isa>(Status(StatusCode::invalid_argument, "--isa: " + isa.status().message()));
+}
+
+int fail_option(const Status& status) {
+  return status.code() == StatusCode::invalid_argument ? fail_usage(status.message()) : fail(status);
+}
+
+Result<Size> parse_size(const std::string& option, const std::string& text) {
+  const auto number = [](std::string_view part, int& value) {
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    return error == std::errc() && end == part.data() + part.size() && value > 0;
+  };
+  const std::string_view all = text;
+  const std::size_t x = all.find_first_of("xX");
+  Size size;
+  if (number(all.substr(0, x), size.height) &&
+      (x == std::string_view::npos ? (size.width = size.height) > 0 : number(all.substr(x + 1), size.width))) {
+    return size;
+  }
+  return Status(StatusCode::invalid_argument,
+                option + ": expected HEIGHTxWIDTH, for instance 512x1024, got '" + text + "'");
+}
+
+std::string to_text(Size size) { return std::to_string(size.height) + "x" + std::to_string(size.width); }
+
+Result<Model> load_model(const std::string& path) {
+  Result<Model> model = Model::load(path);
+  return model.ok() ? std::move(model) : Result<Model>(about(path, model.status()));
+}
+
+std::string with_commas(std::uint64_t value) {
+  std::string digits = std::to_string(value);
+  for (std::size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
+  return digits;
+}
+
+}  // namespace lemore::cli

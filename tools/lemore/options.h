@@ -1,0 +1,44 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+
+#include "lemore/cpu.h"
+#include "lemore/image.h"
+#include "lemore/model.h"
+#include "lemore/status.h"
+
+namespace lemore::cli {
+
+/// -t/--threads and --isa, which every command that computes has.
+struct ComputeOptions {
+  int threads = 0;  ///< 0: as many as this process may use
+  std::string isa;  ///< empty: LEMORE_ISA, else the best
+};
+void add_compute_options(CLI::App& command, ComputeOptions& options);
+
+/// The ISA to compute with: --isa, else LEMORE_ISA, else the best. Errors: invalid_argument for a wrong --isa,
+/// unsupported for a wrong LEMORE_ISA.
+Result<Isa> chosen_isa(const ComputeOptions& options);
+
+/// Exit code of a status of chosen_isa and other checks of the command line: usage for invalid_argument.
+int fail_option(const Status& status);
+
+/// "512x1024" (height x width) or "512" (a square). Errors: invalid_argument naming the option.
+Result<Size> parse_size(const std::string& option, const std::string& text);
+/// "512x1024".
+std::string to_text(Size size);
+
+/// Loads a model; its path stands in every error.
+Result<Model> load_model(const std::string& path);
+
+/// "12345678" as "12,345,678".
+std::string with_commas(std::uint64_t value);
+
+// Each command adds itself and, when it is the one that is called, sets `exit_code`.
+void add_run_command(CLI::App& app, int& exit_code);
+void add_info_command(CLI::App& app, int& exit_code);
+void add_compare_command(CLI::App& app, int& exit_code);
+
+}  // namespace lemore::cli

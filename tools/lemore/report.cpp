@@ -1,0 +1,65 @@
+#include "report.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+namespace lemore::cli {
+
+std::string one_line(std::string_view text) {
+  std::string line;
+  line.reserve(text.size());
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\n') {
+      line += "\\n";
+    } else if (byte < 0x20 || byte == 0x7F) {
+      char escaped[8];
+      std::snprintf(escaped, sizeof(escaped), "\\x%02X", byte);
+      line += escaped;
+    } else {
+      line += c;
+    }
+  }
+  return line;
+}
+
+void print_error(std::string_view message) { std::fprintf(stderr, "lemore: %s\n", one_line(message).c_str()); }
+
+int fail(const Status& status) {
+  print_error(status.message());
+  return k_exit_failure;
+}
+
+int fail_usage(std::string_view message) {
+  print_error(message);
+  return k_exit_usage;
+}
+
+Status write_stdout(const void* data, std::size_t size) {
+  const char* from = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t n = ::write(STDOUT_FILENO, from, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno_status("standard output", "write", errno);
+    from += n;
+    size -= static_cast<std::size_t>(n);
+  }
+  return Status();
+}
+
+Status write_stdout(std::string_view text) { return write_stdout(text.data(), text.size()); }
+
+Status about(std::string_view what, const Status& status) {
+  if (status.ok() || status.message().find(what) != std::string::npos) return status;
+  return Status(status.code(), std::string(what) + ": " + status.message());
+}
+
+Status errno_status(const std::string& path, const char* action, int error) {
+  const StatusCode code = error == ENOMEM ? StatusCode::out_of_memory : StatusCode::io_error;
+  return Status(code, path + ": cannot " + action + ": " + std::strerror(error));
+}
+
+}  // namespace lemore::cli

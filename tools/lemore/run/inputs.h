@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lemore/status.h"
+
+namespace lemore::cli {
+
+/// One image to be read.
+struct Input {
+  std::string path;      ///< to open; "-" is standard input
+  std::string relative;  ///< below the folder that was given, or the bare file name: what outputs are named after
+};
+
+struct InputList {
+  std::vector<Input> inputs;
+  bool single = false;  ///< one file or standard input, named as such on the command line: OUT may be a file
+};
+
+struct InputOptions {
+  bool recursive = false;
+  std::string out_folder;  ///< our own pictures below it are not inputs; may be empty
+};
+
+/// Expands what stands on the command line:
+///   FILE        that file
+///   FOLDER      its images (names that end in a known image ending, not hidden), sorted; with `recursive` those of all
+///               folders below too, their sub-folders kept in `relative`
+///   'GLOB*'     what matches, sorted; folders among it as above
+///   @LIST.txt   one path, folder or glob a line; empty lines and lines that begin with # are passed over; "@-" reads
+///               the list from standard input
+///   -           image bytes on standard input
+/// A name that exists is that file even when it has a *, ? or [ in it. Whether files can be read shows when they are.
+/// Errors    io_error, not_found (a pattern or folder without images). Messages name the argument.
+Result<InputList> expand_inputs(const std::vector<std::string>& arguments, const InputOptions& options);
+
+}  // namespace lemore::cli

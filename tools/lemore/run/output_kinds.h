@@ -1,0 +1,77 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lemore/status.h"
+
+namespace lemore::cli {
+
+/// What `lemore run` can write of an image.
+enum class OutputKind : std::uint8_t { labels, overlay, color, confidence, json, npy };
+constexpr int k_output_kinds = 6;
+
+struct OutputKindInfo {
+  OutputKind kind;
+  std::string_view name;    ///< as --emit has it
+  std::string_view suffix;  ///< of the file
+};
+constexpr std::array<OutputKindInfo, k_output_kinds> k_output_kind_infos = {{
+    {OutputKind::labels, "labels", ".labels.png"},
+    {OutputKind::overlay, "overlay", ".overlay.png"},
+    {OutputKind::color, "color", ".color.png"},
+    {OutputKind::confidence, "confidence", ".confidence.png"},
+    {OutputKind::json, "json", ".json"},
+    {OutputKind::npy, "npy", ".logits.npy"},
+}};
+constexpr const OutputKindInfo& info_of(OutputKind kind) { return k_output_kind_infos[static_cast<std::size_t>(kind)]; }
+
+/// A set of kinds.
+class OutputKinds {
+ public:
+  void add(OutputKind kind) noexcept { bits_ |= 1u << static_cast<unsigned>(kind); }
+  bool has(OutputKind kind) const noexcept { return (bits_ >> static_cast<unsigned>(kind) & 1u) != 0; }
+  int count() const noexcept;
+  /// The kinds in the order of the enumeration.
+  std::vector<OutputKind> list() const;
+
+ private:
+  unsigned bits_ = 0;
+};
+
+/// "labels,overlay" as a set. Errors: invalid_argument naming the known kinds.
+Result<OutputKinds> parse_output_kinds(const std::vector<std::string>& names);
+
+/// Where the outputs of each input go.
+///
+/// OUT as a folder: OUT/SUB/NAME<suffix>, where SUB/NAME.ext is the input below the folder that was given. OUT as a
+/// file: with one kind exactly that file, with several its stem takes the suffixes.
+class OutputNames {
+ public:
+  static OutputNames in_folder(std::string folder);
+  static OutputNames as_file(std::string file, const OutputKinds& kinds);
+  static OutputNames to_stdout();
+
+  bool is_stdout() const noexcept { return where_ == Where::standard_output; }
+  bool is_folder() const noexcept { return where_ == Where::folder; }
+  /// The folder, or the one that the file lies in ("." where the name has none).
+  const std::string& folder() const noexcept { return folder_; }
+  /// What the outputs of an input have in common; two inputs with the same are in each other's way.
+  std::string stem(const std::string& relative) const;
+  /// The file of one kind.
+  std::string path(const std::string& stem, OutputKind kind) const;
+
+ private:
+  enum class Where { folder, file, standard_output };
+  Where where_ = Where::folder;
+  std::string folder_, file_;
+  bool exact_ = false;
+};
+
+/// True for a name that ends as our own pictures do ("x.labels.png").
+bool is_own_output_name(std::string_view name);
+
+}  // namespace lemore::cli
