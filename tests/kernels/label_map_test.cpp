@@ -17,7 +17,7 @@ enum class Logits {
   few_values,  ///< ties everywhere
   last_bits,   ///< classes that differ in the last bits, where rounding decides
   large,       ///< from -3e38 to 3e38, sums overflow
-  tiny,        ///< denormals
+  tiny,        ///< denormals that differ by a unit
   non_finite,  ///< some NaN and infinities
   mostly_nan,  ///< hardly a number
   count
@@ -38,7 +38,7 @@ float logit(Logits kind, Random& random, std::size_t row, std::size_t column, st
     case Logits::large:
       return 3e38f * x;
     case Logits::tiny:
-      return 1e-42f * x;
+      return static_cast<float>(random.below(6)) * 0x1p-149f;
     case Logits::non_finite: {
       const std::size_t pick = random.below(60);
       return pick == 0 ? k_nan : pick == 1 ? k_infinity : pick < 5 ? -k_infinity : x;
