@@ -12,6 +12,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "batch_options.h"
 #include "file_io.h"
 #include "options.h"
 #include "progress.h"
@@ -22,7 +23,6 @@
 #include "run/manifest.h"
 #include "run/output_kinds.h"
 #include "run/pipeline.h"
-#include "run/shard.h"
 #include "run/writer.h"
 
 namespace lemore::cli {
@@ -39,13 +39,9 @@ struct RunOptions {
   double opacity = 0.5;
   bool legend = false;
   std::vector<std::string> only;
-  std::string mode = "whole";
-  std::string stride;
-  ComputeOptions compute;
-  bool recursive = false, keep_going = false, resume = false, json = false;
-  std::string shard, manifest;
-  std::string progress = "auto";
-  std::uint64_t max_pixels = DecodeLimits().max_pixels;
+  BatchOptions batch;
+  bool resume = false, json = false;
+  std::string manifest;
 };
 
 constexpr const char* k_examples = R"(Examples:
@@ -104,13 +100,6 @@ Status choose_classes(const std::vector<std::string>& pieces, Palette& palette) 
     at += used;
   }
   return Status();
-}
-
-Result<Mode> parse_mode(const std::string& text) {
-  for (const Mode mode : {Mode::whole, Mode::keep, Mode::slide}) {
-    if (text == mode_name(mode)) return mode;
-  }
-  return Status(StatusCode::invalid_argument, "--mode: unknown mode '" + text + "'; known are whole, keep, slide");
 }
 
 /// Where outputs go: a file for one input, else a folder.
@@ -221,31 +210,18 @@ int run(RunOptions options) {
   Result<OutputKinds> kinds =
       parse_output_kinds(has_default_kinds ? std::vector<std::string>{"labels", "overlay"} : options.emit);
   if (!kinds.ok()) return fail_usage(kinds.status().message());
-  const Result<Mode> mode = parse_mode(options.mode);
-  if (!mode.ok()) return fail_usage(mode.status().message());
+  const BatchOptions& batch = options.batch;
+  const Result<SegmenterOptions> segmenter = segmenter_options(batch);
+  if (!segmenter.ok()) return fail_option(segmenter.status());
   EngineOptions engine_options;
-  engine_options.segmenter.mode = *mode;
-  if (!options.stride.empty()) {
-    if (*mode != Mode::slide) return fail_usage("--stride: goes with --mode slide");
-    const Result<Size> stride = parse_size("--stride", options.stride);
-    if (!stride.ok()) return fail_usage(stride.status().message());
-    engine_options.segmenter.stride = *stride;
-  }
-  if (kinds->has(OutputKind::npy) && *mode == Mode::slide) {
+  engine_options.segmenter = *segmenter;
+  if (kinds->has(OutputKind::npy) && segmenter->mode == Mode::slide) {
     return fail_usage("--emit npy: not with --mode slide, whose logits never stand in memory as a whole");
   }
   if (options.out.empty()) return fail_usage("-o: names no file or folder");
   if (options.json && options.out == "-") return fail_usage("--json: standard output is taken by -o -");
-  Shard shard;
-  if (!options.shard.empty()) {
-    const Result<Shard> parsed = parse_shard(options.shard, [](const char* name) { return std::getenv(name); });
-    if (!parsed.ok()) return fail_usage(parsed.status().message());
-    shard = *parsed;
-  }
-  const Result<Isa> isa = chosen_isa(options.compute);
-  if (!isa.ok()) return fail_option(isa.status());
-  engine_options.segmenter.isa = *isa;
-  engine_options.segmenter.threads = options.compute.threads;
+  const Result<Shard> shard = chosen_shard(batch);
+  if (!shard.ok()) return fail_usage(shard.status().message());
 
   Result<Model> model = load_model(options.model);
   if (!model.ok()) return fail(model.status());
@@ -256,14 +232,14 @@ int run(RunOptions options) {
       return fail_usage("--emit " + std::string(info_of(kind).name) + ": " + options.model +
                         " is a classifier, it gives json and npy only");
     }
-    if (*mode != Mode::whole)
-      return fail_usage("--mode " + options.mode + ": " + options.model + " is a classifier, it has whole only");
+    if (segmenter->mode != Mode::whole)
+      return fail_usage("--mode " + batch.mode + ": " + options.model + " is a classifier, it has whole only");
   }
   Palette palette(model->classes());
   if (const Status status = choose_classes(options.only, palette); !status.ok()) return fail_usage(status.message());
 
   Result<InputList> inputs =
-      expand_inputs(options.inputs, InputOptions{options.recursive, options.out == "-" ? std::string() : options.out});
+      expand_inputs(options.inputs, InputOptions{batch.recursive, options.out == "-" ? std::string() : options.out});
   if (!inputs.ok()) return fail_option(inputs.status());
   const Result<OutputNames> names = choose_names(options, *kinds, inputs->single);
   if (!names.ok()) return fail_usage(names.status().message());
@@ -274,10 +250,10 @@ int run(RunOptions options) {
     const Status status = check_manifest(options.manifest, inputs->inputs, *names, *kinds, options.model);
     if (!status.ok()) return fail_usage(status.message());
   }
-  if (shard.count > 1) {
+  if (shard->count > 1) {
     std::vector<Input> mine;
     for (std::size_t i = 0; i < inputs->inputs.size(); ++i) {
-      if (shard.has(i)) mine.push_back(std::move(inputs->inputs[i]));
+      if (shard->has(i)) mine.push_back(std::move(inputs->inputs[i]));
     }
     inputs->inputs = std::move(mine);
   }
@@ -306,17 +282,17 @@ int run(RunOptions options) {
   std::error_code error;
   const auto model_bytes = fs::file_size(options.model, error);
   writer_options.model_bytes = error ? 0 : model_bytes;
-  writer_options.mode = options.mode;
+  writer_options.mode = batch.mode;
   writer_options.isa = isa_name(engine->session().isa());
   writer_options.threads = engine->session().threads();
   const Writer writer(*model, palette, writer_options);
 
   PipelineOptions pipeline_options;
-  pipeline_options.limits.max_pixels = options.max_pixels;
-  pipeline_options.keep_going = options.keep_going;
+  pipeline_options.limits.max_pixels = batch.max_pixels;
+  pipeline_options.keep_going = batch.keep_going;
   pipeline_options.resume = options.resume;
   pipeline_options.helpers = std::min(default_threads(), 4);
-  Progress progress(Progress::parse_style(options.progress), inputs->inputs.size(), "images");
+  Progress progress(Progress::parse_style(batch.progress), inputs->inputs.size(), "images");
   handle_stop_signals();
   Pipeline pipeline(inputs->inputs, *names, *kinds, pipeline_options, *engine, writer, progress,
                     manifest ? &*manifest : nullptr, stop_requested);
@@ -330,14 +306,14 @@ int run(RunOptions options) {
     ::signal(SIGINT, SIG_DFL);
     ::raise(SIGINT);  // so that a shell loop around this program stops too
   }
-  if (summary.failed > 0 && options.keep_going) {
+  if (summary.failed > 0 && batch.keep_going) {
     print_error(std::to_string(summary.failed) + " of " + std::to_string(inputs->inputs.size()) + " images failed");
   }
   if (options.json) {
     const Status status = print_summary(summary, writer_options.isa, writer_options.threads);
     if (!status.ok()) return fail(status);
   }
-  return run_exit_code(summary, options.keep_going);
+  return run_exit_code(summary, batch.keep_going);
 }
 
 }  // namespace
@@ -368,28 +344,10 @@ void add_run_command(CLI::App& app, int& exit_code) {
       ->expected(1)
       ->take_all()
       ->type_name("NAMES");
-  command
-      ->add_option("--mode", options->mode,
-                   "whole (resize to the network), keep (the image's own size) or slide (windows); default: whole")
-      ->type_name("MODE");
-  command->add_option("--stride", options->stride, "Distance of slide's windows; default: two thirds of a window")
-      ->type_name("HxW");
-  add_compute_options(*command, options->compute);
-  command->add_flag("--recursive", options->recursive, "Sub-folders too, kept in OUT");
-  command->add_flag("--keep-going", options->keep_going, "Go on after an image that fails; exit code 3 at the end");
+  add_batch_options(*command, options->batch);
   command->add_flag("--resume", options->resume, "Skip images whose outputs are all there");
-  command
-      ->add_option("--shard", options->shard,
-                   "Part I of N (0..N-1 or 1..N); auto or auto/N: from SLURM_ARRAY_* or JOB_COMPLETION_INDEX")
-      ->type_name("I/N");
   command->add_option("--manifest", options->manifest, "One JSON line an image, as it finishes; --resume appends")
       ->type_name("FILE.jsonl");
-  command->add_option("--max-pixels", options->max_pixels, "Refuse larger images before decoding; default: 268435456")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{65535} * 65535).description(""))
-      ->type_name("N");
-  command->add_option("--progress", options->progress, "auto (a bar on a terminal), plain (a line an image) or none")
-      ->check(CLI::IsMember({"auto", "plain", "none"}).description(""))
-      ->type_name("STYLE");
   command->add_flag("--json", options->json, "Print counts and times as JSON");
   command->callback([options, &exit_code] { exit_code = run(*options); });
 }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
+#include <new>
 #include <string>
 #include <string_view>
 
@@ -33,6 +35,18 @@ Status write_stdout(std::string_view text);
 
 /// `status` with "`what`: " before its message, unless that names it already.
 Status about(std::string_view what, const Status& status);
+
+/// Runs `body`, turning what it may throw (no memory, in the main) into a status: threads must not let it pass.
+template <typename Body>
+Status guarded(Body&& body) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return Status(StatusCode::out_of_memory, "out of memory");
+  } catch (const std::exception& e) {
+    return Status(StatusCode::io_error, e.what());
+  }
+}
 
 /// "`path`: cannot `action`: <what errno says>".
 Status errno_status(const std::string& path, const char* action, int error);

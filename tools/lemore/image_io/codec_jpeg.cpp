@@ -169,7 +169,9 @@ Status decode_jpeg(const std::uint8_t* data, std::size_t size, const DecodeLimit
       break;
   }
   if (decoder.out_of_memory) return Status(StatusCode::out_of_memory, "no memory to decode the JPEG");
-  return Status(StatusCode::invalid_file, std::string("damaged JPEG: ") + decoder.message);
+  const bool is_foreign = std::strstr(decoder.message, "nsupported") != nullptr;  // 12 bits, lossless, ...
+  return Status(is_foreign ? StatusCode::unsupported : StatusCode::invalid_file,
+                std::string(is_foreign ? "" : "damaged JPEG: ") + decoder.message);
 }
 
 }  // namespace lemore::cli

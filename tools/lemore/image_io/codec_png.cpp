@@ -3,6 +3,7 @@
 #include <png.h>
 
 #include <csetjmp>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <new>
@@ -17,6 +18,8 @@ namespace {
 
 /// Largest ancillary chunk that is held, in bytes; EXIF blocks are below 64 KiB.
 constexpr png_alloc_size_t k_max_chunk = png_alloc_size_t{1} << 20;
+/// Bytes that may follow the last row's data inside IDAT.
+constexpr std::size_t k_slack = std::size_t{1} << 16;
 
 /// libpng leaves by longjmp on an error; nothing with a destructor lives in frames that are jumped over.
 struct PngErrors {
@@ -37,6 +40,7 @@ struct PngDecoder {
   png_infop info = nullptr;
   const std::uint8_t* data = nullptr;
   std::size_t left = 0;
+  std::size_t budget = SIZE_MAX;  // bytes that may be read yet
   const DecodeLimits* limits = nullptr;
   Image* image = nullptr;
   int orientation = 1;
@@ -52,6 +56,8 @@ struct PngDecoder {
   static void on_read(png_structp png, png_bytep to, std::size_t bytes) {
     PngDecoder* self = static_cast<PngDecoder*>(png_get_io_ptr(png));
     if (bytes > self->left) png_error(png, "the file is cut short");
+    if (bytes > self->budget) png_error(png, "more data than the picture has");
+    self->budget -= bytes;
     std::memcpy(to, self->data, bytes);
     self->data += bytes;
     self->left -= bytes;
@@ -98,9 +104,13 @@ PngDecoder::Outcome PngDecoder::decode() {
   if (png_get_rowbytes(png, info) != image->row_bytes()) png_error(png, "unexpected row size");
   for (int pass = 0; pass < passes; ++pass) {
     for (int y = 0; y < size.height; ++y) {
+      // After the last row libpng inflates whatever follows: a bomb, unless what it may read is bounded. 16 bytes a
+      // byte of the row are more than the worst cutting into chunks costs.
+      if (pass + 1 == passes && y + 1 == size.height) budget = 16 * image->row_bytes() + k_slack;
       png_read_row(png, image->pixels.data() + static_cast<std::size_t>(y) * image->row_bytes(), nullptr);
     }
   }
+  budget = SIZE_MAX;
   png_read_end(png, info);
   find_orientation();
   return Outcome::done;

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "image_io/decode.h"
+#include "image_io/image.h"
 #include "lemore/image.h"
 #include "lemore/status.h"
 
@@ -28,6 +30,11 @@ struct PngPicture {
   void (*fill_row)(void* context, int y, std::uint8_t* row) = nullptr;
   void* context = nullptr;
 };
+
+/// Decodes an annotation: an 8-bit gray or an indexed PNG, whose values (indexed: the palette's places, never its
+/// colours) become a gray image as they stand; no orientation is applied. Other PNGs are unsupported by name.
+/// Errors, limits and strictness as decode_image.
+Status decode_label_png(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& values);
 
 /// Encodes into `bytes`, whose memory is used again. Errors: out_of_memory.
 Status encode_png(const PngPicture& picture, std::vector<std::uint8_t>& bytes);

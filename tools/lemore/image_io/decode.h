@@ -29,6 +29,9 @@ FormatInfo sniff_format(const std::uint8_t* data, std::size_t size) noexcept;
 /// Largest height or width of an image.
 constexpr int k_max_image_side = 65535;
 
+/// Largest image file that is read.
+constexpr std::size_t k_max_image_file_bytes = std::size_t{2} << 30;
+
 /// What is refused before any memory is taken for pixels.
 struct DecodeLimits {
   std::uint64_t max_pixels = std::uint64_t{1} << 28;  ///< 268 megapixels: 805 MB of RGB

@@ -62,8 +62,8 @@ Canvas make_legend(const LabelMap& map, const Palette& palette, int width) {
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.pixels > b.pixels; });
   if (entries.empty()) entries.push_back({0, "none of the classes", 0});
 
-  // Sizes grow with the picture: letters of 9 pixels on 480, of 18 on 1280.
-  const int scale = std::max(1, (width + 320) / 800);
+  // Sizes grow with the picture: letters of 9 pixels on 480, of 18 on 960, of 27 on 1800.
+  const int scale = std::max(1, (width + 300) / 600);
   const int swatch = 10 * scale, gap = 6 * scale, line = (k_text_height + 4) * scale, margin = 6 * scale;
   int entry_width = 0;
   for (const Entry& e : entries)

@@ -8,7 +8,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
@@ -22,23 +21,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Largest image file that is read.
-constexpr std::size_t k_max_file_bytes = std::size_t{2} << 30;
-
 double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-/// Runs `body`, turning what it may throw (no memory, in the main) into a status.
-template <typename Body>
-Status guarded(Body&& body) {
-  try {
-    return body();
-  } catch (const std::bad_alloc&) {
-    return Status(StatusCode::out_of_memory, "out of memory");
-  } catch (const std::exception& e) {
-    return Status(StatusCode::io_error, e.what());
-  }
 }
 
 /// What is kept of a job until those before it are settled.
@@ -92,7 +76,7 @@ bool Pipeline::is_finished(const std::string& stem) const {
 Status Pipeline::decode(Job& job) const {
   const Input& input = inputs_[job.place];
   const auto start = Clock::now();
-  if (const Status status = read_file(input.path, job.file, k_max_file_bytes); !status.ok()) return status;
+  if (const Status status = read_file(input.path, job.file, k_max_image_file_bytes); !status.ok()) return status;
   job.file_bytes = job.file.size();
   job.format = sniff_format(job.file.data(), job.file.size()).name;
   const Status status = decode_image(job.file.data(), job.file.size(), options_.limits, job.image, job.scratch);

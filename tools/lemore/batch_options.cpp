@@ -1,0 +1,63 @@
+#include "batch_options.h"
+
+#include <cstdlib>
+
+namespace lemore::cli {
+
+namespace {
+
+Result<Mode> parse_mode(const std::string& text) {
+  for (const Mode mode : {Mode::whole, Mode::keep, Mode::slide}) {
+    if (text == mode_name(mode)) return mode;
+  }
+  return Status(StatusCode::invalid_argument, "--mode: unknown mode '" + text + "'; known are whole, keep, slide");
+}
+
+}  // namespace
+
+void add_batch_options(CLI::App& command, BatchOptions& options) {
+  command
+      .add_option("--mode", options.mode,
+                  "whole (resize to the network), keep (the image's own size) or slide (windows); default: whole")
+      ->type_name("MODE");
+  command.add_option("--stride", options.stride, "Distance of slide's windows; default: two thirds of a window")
+      ->type_name("HxW");
+  add_compute_options(command, options.compute);
+  command.add_flag("--recursive", options.recursive, "Sub-folders too");
+  command.add_flag("--keep-going", options.keep_going, "Go on after an image that fails; exit code 3 at the end");
+  command
+      .add_option("--shard", options.shard,
+                  "Part I of N (0..N-1 or 1..N); auto or auto/N: from SLURM_ARRAY_* or JOB_COMPLETION_INDEX")
+      ->type_name("I/N");
+  command.add_option("--max-pixels", options.max_pixels, "Refuse larger images before decoding; default: 268435456")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{65535} * 65535).description(""))
+      ->type_name("N");
+  command.add_option("--progress", options.progress, "auto (a bar on a terminal), plain (a line an image) or none")
+      ->check(CLI::IsMember({"auto", "plain", "none"}).description(""))
+      ->type_name("STYLE");
+}
+
+Result<SegmenterOptions> segmenter_options(const BatchOptions& options) {
+  const Result<Mode> mode = parse_mode(options.mode);
+  if (!mode.ok()) return mode.status();
+  SegmenterOptions segmenter;
+  segmenter.mode = *mode;
+  if (!options.stride.empty()) {
+    if (*mode != Mode::slide) return Status(StatusCode::invalid_argument, "--stride: goes with --mode slide");
+    const Result<Size> stride = parse_size("--stride", options.stride);
+    if (!stride.ok()) return stride.status();
+    segmenter.stride = *stride;
+  }
+  const Result<Isa> isa = chosen_isa(options.compute);
+  if (!isa.ok()) return isa.status();
+  segmenter.isa = *isa;
+  segmenter.threads = options.compute.threads;
+  return segmenter;
+}
+
+Result<Shard> chosen_shard(const BatchOptions& options) {
+  if (options.shard.empty()) return Shard();
+  return parse_shard(options.shard, [](const char* name) { return std::getenv(name); });
+}
+
+}  // namespace lemore::cli

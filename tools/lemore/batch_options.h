@@ -1,0 +1,32 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+#include "image_io/decode.h"
+#include "lemore/segmenter.h"
+#include "lemore/status.h"
+#include "options.h"
+#include "run/shard.h"
+
+namespace lemore::cli {
+
+/// What every command that segments many images is told.
+struct BatchOptions {
+  std::string mode = "whole", stride;
+  ComputeOptions compute;
+  bool recursive = false, keep_going = false;
+  std::string shard, progress = "auto";
+  std::uint64_t max_pixels = DecodeLimits().max_pixels;
+};
+void add_batch_options(CLI::App& command, BatchOptions& options);
+
+/// Mode, stride, threads and ISA. Errors: invalid_argument naming the option; those of chosen_isa.
+Result<SegmenterOptions> segmenter_options(const BatchOptions& options);
+
+/// The part that --shard names, with what the environment says of an array job; all without it. Errors:
+/// invalid_argument.
+Result<Shard> chosen_shard(const BatchOptions& options);
+
+}  // namespace lemore::cli

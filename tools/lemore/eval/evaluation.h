@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "eval/confusion.h"
+#include "eval/examiner.h"
+#include "eval/pairs.h"
+#include "progress.h"
+
+namespace lemore::cli {
+
+struct ImageScore {
+  std::size_t place = 0;  ///< in the list of pairs
+  double miou = 0;        ///< over the classes in truth or prediction of this image
+};
+
+/// What came of a set of pairs.
+struct Evaluation {
+  Confusion counts;
+  std::size_t images = 0, failed = 0;
+  std::vector<ImageScore> worst;  ///< lowest mIoU first; images without a labelled pixel are not among them
+};
+
+/// Examines all pairs, as many at a time as there are examiners, each on a thread of its own, and adds up their counts.
+///
+/// Order     progress and error messages come in the order of the pairs, and the result is the same, for any number of
+/// examiners. Failure   is told as "lemore: FILE: what is wrong"; without keep_going the first one, in order, ends the
+/// evaluation. Requires  at least one examiner.
+Evaluation evaluate(const std::vector<Pair>& pairs, std::vector<Examiner>& examiners, bool keep_going,
+                    std::size_t worst, Progress& progress);
+
+/// Threads of each of `jobs` examiners that share `threads`, at least one each.
+std::vector<int> divide_threads(int threads, int jobs);
+
+}  // namespace lemore::cli

@@ -1,0 +1,54 @@
+#include "eval/examiner.h"
+
+#include <exception>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "file_io.h"
+#include "image_io/codec_png.h"
+#include "options.h"
+#include "report.h"
+
+namespace lemore::cli {
+
+Examiner::Examiner(const Model& model, Segmenter segmenter, const DecodeLimits& limits)
+    : segmenter_(std::move(segmenter)), limits_(limits), values_(model), counts_(model.classes().size()) {}
+
+Result<Examiner> Examiner::create(const Model& model, const SegmenterOptions& options, const DecodeLimits& limits) {
+  Result<Segmenter> segmenter = Segmenter::create(model, options);
+  if (!segmenter.ok()) return segmenter.status();
+  return Examiner(model, std::move(*segmenter), limits);
+}
+
+Status Examiner::read_annotation(const std::string& path) {
+  if (const Status status = read_file(path, file_, k_max_image_file_bytes); !status.ok()) return status;
+  if (const Status status = decode_label_png(file_.data(), file_.size(), limits_, annotation_); !status.ok()) {
+    return about(path, status);
+  }
+  return about(path, values_.check(annotation()));
+}
+
+Status Examiner::read_photo(const std::string& path) {
+  if (const Status status = read_file(path, file_, k_max_image_file_bytes); !status.ok()) return status;
+  return about(path, decode_image(file_.data(), file_.size(), limits_, photo_, scratch_));
+}
+
+Status Examiner::examine(const Pair& pair) {
+  if (const Status status = read_photo(pair.image); !status.ok()) return status;
+  if (const Status status = read_annotation(pair.label); !status.ok()) return status;
+  if (photo_.size != annotation_.size) {
+    return Status(StatusCode::invalid_shape, pair.image + " has " + to_text(photo_.size) +
+                                                 " pixels (height x width), but " + pair.label + " has " +
+                                                 to_text(annotation_.size));
+  }
+  const auto width = static_cast<std::size_t>(photo_.size.width);
+  prediction_.resize(width * static_cast<std::size_t>(photo_.size.height));
+  const Status status = segmenter_.segment(photo_.view(), LabelView{prediction_.data(), photo_.size, width});
+  if (!status.ok()) return about(pair.image, status);
+  counts_.clear();
+  counts_.count(annotation(), prediction(), values_);
+  return Status();
+}
+
+}  // namespace lemore::cli
