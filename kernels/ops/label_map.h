@@ -11,9 +11,9 @@ namespace lemore::kernels {
 constexpr size_t k_max_classes = 256;
 
 /// Label map straight from small logits: label[y, x] = argmax over classes of the bilinearly enlarged logits; ties go
-/// to the lower class. The enlarged logits are never written: between four neighbouring logits a class is bounded by
-/// its corners, so only classes whose largest corner reaches the best smallest corner can win there (with a margin for
-/// rounding, so that the result equals the exhaustive one).
+/// to the lower class. The enlarged logits are never written: between four neighbouring logits a class that lies below
+/// another one at all four wins nowhere, so only the others are evaluated (with a margin for rounding, so that the
+/// result equals the exhaustive one).
 ///
 /// Shapes    logits [., w, classes] dense, channels last; labels row y at labels + y * label_stride, out_w values; rows
 /// row_begin..row_end.
@@ -33,8 +33,9 @@ struct LabelMapArgs {
 using F32LabelMap = void (*)(const LabelMapArgs&);
 
 /// Classes of already enlarged logits: for p < pixels, labels[p] = argmax of x[p * classes ...], ties to the lower
-/// class, NaN never wins; confidence[p] (may be null) = softmax probability of that class. x is dense [pixels,
-/// classes].
+/// class, NaN never wins. x is dense [pixels, classes].
+/// confidence[p] (may be null) = softmax probability of that class, among the logits that are numbers; 0 where none is,
+/// 1 / k where k of them share an infinite maximum.
 struct Argmax {
   size_t pixels = 0, classes = 0;
   const float* x = nullptr;
