@@ -43,10 +43,11 @@ struct PngDecoder {
   std::size_t budget = SIZE_MAX;  // bytes that may be read yet
   const DecodeLimits* limits = nullptr;
   Image* image = nullptr;
+  bool keeps_values = false;  ///< an annotation: palette places and gray values as they stand
   int orientation = 1;
-  Status size_status;
+  Status refusal;
 
-  enum class Outcome { done, library_error, bad_size, no_memory };
+  enum class Outcome { done, library_error, refused, no_memory };
 
   PngDecoder() = default;
   PngDecoder(const PngDecoder&) = delete;
@@ -69,7 +70,32 @@ struct PngDecoder {
     if (png_get_eXIf_1(png, info, &bytes, &exif) != 0 && exif != nullptr) orientation = exif_orientation(exif, bytes);
   }
 
+  /// What an annotation must not be, or null.
+  const char* wrong_kind_of_values() const {
+    const png_byte type = png_get_color_type(png, info);
+    if (type == PNG_COLOR_TYPE_PALETTE) return nullptr;
+    if ((type & PNG_COLOR_MASK_COLOR) != 0) return "colours";
+    if ((type & PNG_COLOR_MASK_ALPHA) != 0) return "gray with alpha";
+    const png_byte depth = png_get_bit_depth(png, info);
+    return depth == 16 ? "16-bit gray" : depth < 8 ? "gray of less than 8 bits" : nullptr;
+  }
+
+  /// Asks for the samples as an Image has them.
+  void set_transforms() {
+    const png_byte type = png_get_color_type(png, info);
+    if (keeps_values) {
+      png_set_packing(png);
+      png_set_check_for_invalid_index(png, 0);  // values beyond the palette are for the caller to judge
+      return;
+    }
+    if (png_get_bit_depth(png, info) == 16) png_set_scale_16(png);  // (v * 255 + 32895) >> 16 = round(v * 255 / 65535)
+    if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
+    if ((type & PNG_COLOR_MASK_COLOR) == 0) png_set_expand_gray_1_2_4_to_8(png);
+    png_set_strip_alpha(png);
+  }
+
   Outcome decode();
+  Status status_of(Outcome outcome) const;
 };
 
 PngDecoder::Outcome PngDecoder::decode() {
@@ -87,15 +113,15 @@ PngDecoder::Outcome PngDecoder::decode() {
   png_read_info(png, info);
 
   const png_uint_32 width = png_get_image_width(png, info), height = png_get_image_height(png, info);
-  size_status = check_image_size(width, height, *limits);
-  if (!size_status.ok()) return Outcome::bad_size;
-  const png_byte type = png_get_color_type(png, info);
-  const bool is_gray = (type & PNG_COLOR_MASK_COLOR) == 0;
-
-  if (png_get_bit_depth(png, info) == 16) png_set_scale_16(png);  // (v * 255 + 32895) >> 16 = round(v * 255 / 65535)
-  if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
-  if (is_gray) png_set_expand_gray_1_2_4_to_8(png);
-  png_set_strip_alpha(png);
+  refusal = check_image_size(width, height, *limits);
+  if (!refusal.ok()) return Outcome::refused;
+  if (const char* kind = keeps_values ? wrong_kind_of_values() : nullptr) {
+    refusal =
+        Status(StatusCode::unsupported, std::string("a PNG of ") + kind + "; labels are 8-bit gray or indexed PNGs");
+    return Outcome::refused;
+  }
+  const bool is_gray = keeps_values || (png_get_color_type(png, info) & PNG_COLOR_MASK_COLOR) == 0;
+  set_transforms();
   const int passes = png_set_interlace_handling(png);
   png_read_update_info(png, info);
 
@@ -114,6 +140,20 @@ PngDecoder::Outcome PngDecoder::decode() {
   png_read_end(png, info);
   find_orientation();
   return Outcome::done;
+}
+
+Status PngDecoder::status_of(Outcome outcome) const {
+  switch (outcome) {
+    case Outcome::done:
+      return Status();
+    case Outcome::refused:
+      return refusal;
+    case Outcome::no_memory:
+      return Status(StatusCode::out_of_memory, "no memory for the pixels");
+    case Outcome::library_error:
+      break;
+  }
+  return Status(StatusCode::invalid_file, std::string("damaged PNG: ") + errors.message);
 }
 
 struct PngEncoder {
@@ -189,17 +229,23 @@ Status decode_png(const std::uint8_t* data, std::size_t size, const DecodeLimits
   decoder.image = &image;
   const PngDecoder::Outcome outcome = decoder.decode();
   orientation = decoder.orientation;
-  switch (outcome) {
-    case PngDecoder::Outcome::done:
-      return Status();
-    case PngDecoder::Outcome::bad_size:
-      return decoder.size_status;
-    case PngDecoder::Outcome::no_memory:
-      return Status(StatusCode::out_of_memory, "no memory for the pixels");
-    case PngDecoder::Outcome::library_error:
-      break;
+  return decoder.status_of(outcome);
+}
+
+Status decode_label_png(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& values) {
+  if (size == 0) return Status(StatusCode::invalid_file, "the file is empty");
+  const FormatInfo found = sniff_format(data, size);
+  if (found.format == ImageFormat::unknown) return Status(StatusCode::invalid_file, "not a PNG");
+  if (found.format != ImageFormat::png) {
+    return Status(StatusCode::unsupported, std::string(found.name) + "; labels are 8-bit gray or indexed PNGs");
   }
-  return Status(StatusCode::invalid_file, std::string("damaged PNG: ") + decoder.errors.message);
+  PngDecoder decoder;
+  decoder.data = data;
+  decoder.left = size;
+  decoder.limits = &limits;
+  decoder.image = &values;
+  decoder.keeps_values = true;
+  return decoder.status_of(decoder.decode());
 }
 
 Status encode_png(const PngPicture& picture, std::vector<std::uint8_t>& bytes) {
