@@ -109,7 +109,8 @@ const char* probe_first_failure() {
                  const int below = static_cast<int>(i) - 3;
                  return static_cast<float>((below & 1) == 0 ? below : below + 1);
                }));
-  LEMORE_PROBE("pow2", lanes_are(pow2(iota() - set_int(3)), [](float i) { return (1 << static_cast<int>(i)) / 8.0f; }));
+  LEMORE_PROBE("pow2", lanes_are(pow2(iota() - set_int(3)),
+                                 [](float i) { return static_cast<float>(1 << static_cast<int>(i)) / 8.0f; }));
   LEMORE_PROBE("pow2 of -126", lanes_are(pow2(set_int(-126)), [](float) { return 0x1p-126f; }));
   LEMORE_PROBE("pow2 of 127", lanes_are(pow2(set_int(127)), [](float) { return 0x1p127f; }));
   LEMORE_PROBE("reduce_add", reduce_add(x) == n * (n - 1) / 2);
