@@ -164,21 +164,20 @@ def augment(image, label, size, settings: Augmentation, generator: np.random.Gen
     y0, x0, y1, x1 = max(0, top), max(0, left), min(h, top + wh), min(w, left + ww)
     pad = (x0 - left, left + ww - x1, y0 - top, top + wh - y1)
     patch, target = image[:, y0:y1, x0:x1].float(), label[y0:y1, x0:x1].float()
-    patch = patch - torch.tensor(MEAN)[:, None, None]
+    mean, std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
+    patch = patch - mean  # so that padding with zeros is padding with the mean
     if any(pad):
         patch, target = F.pad(patch, pad), F.pad(target, pad, value=float(IGNORE))
     patch = F.interpolate(patch[None], (height, width), mode="bilinear", align_corners=False)[0]
     target = F.interpolate(target[None, None], (height, width), mode="nearest-exact")[0, 0].to(torch.uint8)
     if settings.color:
         c = settings.color
-        contrast, saturation, brightness = (
-            1 + generator.uniform(-c, c),
-            1 + generator.uniform(-c, c),
-            generator.uniform(-c, c),
-        )
-        gains = torch.tensor(1 + generator.uniform(-c / 4, c / 4, 3) if c else np.ones(3), dtype=torch.float32)
+        contrast, brightness = 1 + generator.uniform(-c, c), 100 * generator.uniform(-c, c)
+        saturation = max(0.0, 1 + generator.uniform(-2 * c, 2 * c))  # 0: gray
+        balance = torch.tensor(generator.uniform(-c / 3, c / 3, 3), dtype=torch.float32)[:, None, None]
         gray = patch.mean(0, keepdim=True)
-        patch = (gray + (patch - gray) * saturation) * gains[:, None, None] * contrast + brightness * 100
+        patch = (gray + (patch - gray) * saturation) * contrast + brightness
+        patch = patch + (patch + mean) * balance
     if settings.flip and generator.random() < 0.5:
         patch, target = patch.flip(2), target.flip(1)
-    return patch / torch.tensor(STD)[:, None, None], target
+    return patch / std, target
