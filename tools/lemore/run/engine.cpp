@@ -12,6 +12,7 @@ Result<Engine> Engine::create(const Model& model, const EngineOptions& options) 
   if (model.is_classifier()) {
     SessionOptions session_options;
     session_options.threads = options.segmenter.threads;
+    session_options.parallel_for = options.segmenter.parallel_for;
     session_options.isa = options.segmenter.isa;
     Result<Session> session = Session::create(model, session_options);
     if (!session.ok()) return session.status();
