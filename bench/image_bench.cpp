@@ -8,12 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "bench/values.h"
 #include "core/resize_taps.h"
 #include "cpu/kernel_table.h"
 
 namespace lemore {
 namespace {
 
+using bench::values;
 using benchmark::State;
 using kernels::KernelTable;
 using kernels::ResizeTap;
@@ -21,17 +23,6 @@ using kernels::ResizeTap;
 std::vector<ResizeTap> taps(std::size_t src, std::size_t dst) {
   std::vector<ResizeTap> result(dst);
   core::resize_taps(src, dst, result.data());
-  return result;
-}
-
-/// Repeatable values in [low, high).
-std::vector<float> values(std::size_t n, float low = -1.0f, float high = 1.0f) {
-  std::vector<float> result(n);
-  std::uint32_t state = 1;
-  for (float& x : result) {
-    state = state * 1664525u + 1013904223u;
-    x = low + (high - low) * static_cast<float>(state >> 8) / static_cast<float>(1 << 24);
-  }
   return result;
 }
 

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/simd/reduce_x86.h"
+
 namespace lemore::kernels::LEMORE_ISA_NAME {
 
 constexpr size_t k_registers = 16;
@@ -80,21 +82,9 @@ LEMORE_INLINE Int select(Mask m, Int a, Int b) { return {_mm256_blendv_epi8(b.v,
 LEMORE_INLINE unsigned mask_bits(Mask m) { return static_cast<unsigned>(_mm256_movemask_ps(m.v)); }
 LEMORE_INLINE bool any(Mask m) { return mask_bits(m) != 0; }
 
-LEMORE_INLINE float reduce_add(Vec a) {
-  __m128 r = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
-  r = _mm_add_ps(r, _mm_movehl_ps(r, r));
-  return _mm_cvtss_f32(_mm_add_ss(r, _mm_movehdup_ps(r)));
-}
-LEMORE_INLINE float reduce_min(Vec a) {
-  __m128 r = _mm_min_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
-  r = _mm_min_ps(r, _mm_movehl_ps(r, r));
-  return _mm_cvtss_f32(_mm_min_ss(r, _mm_movehdup_ps(r)));
-}
-LEMORE_INLINE float reduce_max(Vec a) {
-  __m128 r = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
-  r = _mm_max_ps(r, _mm_movehl_ps(r, r));
-  return _mm_cvtss_f32(_mm_max_ss(r, _mm_movehdup_ps(r)));
-}
+LEMORE_INLINE float reduce_add(Vec a) { return reduce_add8(a.v); }
+LEMORE_INLINE float reduce_min(Vec a) { return reduce_min8(a.v); }
+LEMORE_INLINE float reduce_max(Vec a) { return reduce_max8(a.v); }
 
 LEMORE_INLINE Int operator+(Int a, Int b) { return {_mm256_add_epi32(a.v, b.v)}; }
 LEMORE_INLINE Int operator-(Int a, Int b) { return {_mm256_sub_epi32(a.v, b.v)}; }
@@ -104,10 +94,6 @@ LEMORE_INLINE Vec to_float(Int a) { return {_mm256_cvtepi32_ps(a.v)}; }
 LEMORE_INLINE Vec pow2(Int n) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n.v, _mm256_set1_epi32(127)), 23))};
 }
-LEMORE_INLINE int32_t reduce_min(Int a) {
-  __m128i r = _mm_min_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
-  r = _mm_min_epi32(r, _mm_shuffle_epi32(r, 0x4e));
-  return _mm_cvtsi128_si32(_mm_min_epi32(r, _mm_shuffle_epi32(r, 0xb1)));
-}
+LEMORE_INLINE int32_t reduce_min(Int a) { return reduce_min8(a.v); }
 
 }  // namespace lemore::kernels::LEMORE_ISA_NAME

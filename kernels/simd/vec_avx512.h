@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/simd/reduce_x86.h"
+
 namespace lemore::kernels::LEMORE_ISA_NAME {
 
 constexpr size_t k_registers = 32;
@@ -78,27 +80,12 @@ LEMORE_INLINE Int select(Mask m, Int a, Int b) { return {_mm512_mask_blend_epi32
 LEMORE_INLINE unsigned mask_bits(Mask m) { return m.v; }
 LEMORE_INLINE bool any(Mask m) { return m.v != 0; }
 
-// Lane i with lane i + 8, then 4, 2, 1: the order is ours, not the compiler's.
+// Lane i with lane i + 8, then as eight lanes.
 LEMORE_INLINE __m256 low_half(Vec a) { return _mm512_castps512_ps256(a.v); }
 LEMORE_INLINE __m256 high_half(Vec a) { return _mm512_extractf32x8_ps(a.v, 1); }
-LEMORE_INLINE float reduce_add(Vec a) {
-  const __m256 h = _mm256_add_ps(low_half(a), high_half(a));
-  __m128 r = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
-  r = _mm_add_ps(r, _mm_movehl_ps(r, r));
-  return _mm_cvtss_f32(_mm_add_ss(r, _mm_movehdup_ps(r)));
-}
-LEMORE_INLINE float reduce_min(Vec a) {
-  const __m256 h = _mm256_min_ps(low_half(a), high_half(a));
-  __m128 r = _mm_min_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
-  r = _mm_min_ps(r, _mm_movehl_ps(r, r));
-  return _mm_cvtss_f32(_mm_min_ss(r, _mm_movehdup_ps(r)));
-}
-LEMORE_INLINE float reduce_max(Vec a) {
-  const __m256 h = _mm256_max_ps(low_half(a), high_half(a));
-  __m128 r = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
-  r = _mm_max_ps(r, _mm_movehl_ps(r, r));
-  return _mm_cvtss_f32(_mm_max_ss(r, _mm_movehdup_ps(r)));
-}
+LEMORE_INLINE float reduce_add(Vec a) { return reduce_add8(_mm256_add_ps(low_half(a), high_half(a))); }
+LEMORE_INLINE float reduce_min(Vec a) { return reduce_min8(_mm256_min_ps(low_half(a), high_half(a))); }
+LEMORE_INLINE float reduce_max(Vec a) { return reduce_max8(_mm256_max_ps(low_half(a), high_half(a))); }
 
 LEMORE_INLINE Int operator+(Int a, Int b) { return {_mm512_add_epi32(a.v, b.v)}; }
 LEMORE_INLINE Int operator-(Int a, Int b) { return {_mm512_sub_epi32(a.v, b.v)}; }
@@ -109,10 +96,7 @@ LEMORE_INLINE Vec pow2(Int n) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n.v, _mm512_set1_epi32(127)), 23))};
 }
 LEMORE_INLINE int32_t reduce_min(Int a) {
-  const __m256i h = _mm256_min_epi32(_mm512_castsi512_si256(a.v), _mm512_extracti64x4_epi64(a.v, 1));
-  __m128i r = _mm_min_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
-  r = _mm_min_epi32(r, _mm_shuffle_epi32(r, 0x4e));
-  return _mm_cvtsi128_si32(_mm_min_epi32(r, _mm_shuffle_epi32(r, 0xb1)));
+  return reduce_min8(_mm256_min_epi32(_mm512_castsi512_si256(a.v), _mm512_extracti64x4_epi64(a.v, 1)));
 }
 
 }  // namespace lemore::kernels::LEMORE_ISA_NAME

@@ -7,7 +7,8 @@ foreach(isa IN LISTS LEMORE_ISAS)
   target_sources(lemore_tests PRIVATE $<TARGET_OBJECTS:lemore_simd_probe_${isa}>)
 endforeach()
 
-# AVX-512 on any CPU: the same sources once more, the instructions emulated by SIMDe.
+# AVX-512 on any CPU: the same sources once more, the instructions emulated by SIMDe. Not with sanitizers, which would watch
+# the emulation at great length; guard pages around the buffers watch the kernels.
 find_path(LEMORE_SIMDE_DIR simde/x86/avx512.h PATHS /usr/include NO_CMAKE_FIND_ROOT_PATH)
 if(NOT "avx512" IN_LIST LEMORE_ISAS)
   # nothing to emulate
@@ -22,7 +23,7 @@ elseif(LEMORE_SIMDE_DIR)
                              PRIVATE LEMORE_EMULATED_INTRINSICS="tests/support/emulated_avx512.h")
   target_sources(lemore_tests PRIVATE $<TARGET_OBJECTS:lemore_kernels_emulated_avx512>)
   target_compile_definitions(lemore_tests PRIVATE LEMORE_TEST_EMULATED_AVX512=1)
-else()
+elseif(NOT LEMORE_SANITIZE)
   message(WARNING "AVX-512 kernels are tested on CPUs with AVX-512 only: SIMDe (Debian: libsimde-dev) was not found")
 endif()
 
