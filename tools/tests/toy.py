@@ -14,12 +14,12 @@ CONFIG = {
 }  # fmt: skip
 
 
-def draw(generator, size=64):
-    """(image uint8 [size, size, 3], label uint8 [size, size]); 255 along the border is ignored."""
+def draw(generator, size=64, radii=(7, 15)):
+    """(image uint8 [size, size, 3], label uint8 [size, size]) of three shapes; 255 along the border is ignored."""
     label = np.zeros((size, size), np.uint8)
     y, x = np.mgrid[:size, :size]
     for _ in range(3):
-        kind, (cy, cx), r = generator.integers(1, 4), generator.integers(8, size - 8, 2), generator.integers(7, 15)
+        kind, (cy, cx), r = generator.integers(1, 4), generator.integers(8, size - 8, 2), generator.integers(*radii)
         inside = {
             1: np.maximum(abs(y - cy), abs(x - cx)) < r,
             2: (y - cy) ** 2 + (x - cx) ** 2 < r * r,
@@ -31,14 +31,14 @@ def draw(generator, size=64):
     return image.clip(0, 255).astype(np.uint8), label
 
 
-def write(folder, train=12, val=4, seed=0):
+def write(folder, train=12, val=4, seed=0, radii=(7, 15)):
     """Writes the data set, labels.json and config.json below `folder`."""
     generator = np.random.default_rng(seed)
     for split, count in (("train", train), ("val", val)):
         for kind in ("images", "labels"):
             (folder / split / kind).mkdir(parents=True)
         for i in range(count):
-            image, label = draw(generator)
+            image, label = draw(generator, radii=radii)
             Image.fromarray(image).save(folder / split / "images" / f"{i:03}.png")
             Image.fromarray(label).save(folder / split / "labels" / f"{i:03}.png")
     classes = [{"name": n, "color": list(c)} for n, c in zip(NAMES, COLORS)]
