@@ -164,7 +164,9 @@ def main(root):
     counts = confusion(truth, predictions)
 
     # Table, JSON file and counts in one go; shards add up to the same bytes.
-    table = run(*base, "--json", root / "new" / "result.json", "--save-confusion", root / "all.json", "--progress", "none")
+    table = run(
+        *base, "--json", root / "new" / "result.json", "--save-confusion", root / "all.json", "--progress", "none"
+    )
     assert (root / "new" / "result.json").read_text() == whole
     assert f"mIoU {json.loads(whole)['miou']:.4f}" in table and table.count("\n") == CLASSES + 3
     parts = []

@@ -1,0 +1,175 @@
+#include "image_io/decode.h"
+
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "test_images.h"
+
+using namespace lemore;
+using namespace lemore::cli;
+using Bytes = std::vector<std::uint8_t>;
+
+namespace {
+
+Bytes bytes_of(const std::string& text) { return Bytes(text.begin(), text.end()); }
+
+Status decode(const Bytes& bytes, Image& image, const DecodeLimits& limits = {}) {
+  // A copy of exactly this size, so that ASan sees a read behind the end.
+  std::unique_ptr<std::uint8_t[]> exact(new std::uint8_t[bytes.size() + 1]);
+  if (!bytes.empty()) std::memcpy(exact.get() + 1, bytes.data(), bytes.size());
+  Image scratch;
+  return decode_image(exact.get() + 1, bytes.size(), limits, image, scratch);
+}
+
+std::vector<int> pixels_of(const Image& image) {
+  return std::vector<int>(image.pixels.data(),
+                          image.pixels.data() + static_cast<std::size_t>(image.size.height) * image.row_bytes());
+}
+
+/// Every file cut anywhere, and with bytes flipped, must give an image or a message, never a crash. A cut PNG, PNM or
+/// BMP is never accepted; a JPEG may miss its last marker.
+void mistreat(const Bytes& bytes, std::size_t may_miss) {
+  Image image;
+  for (std::size_t size = 0; size + may_miss < bytes.size(); ++size) {
+    const Status status = decode(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)), image);
+    INFO("cut to " << size << " of " << bytes.size());
+    CHECK_FALSE(status.ok());
+    CHECK_FALSE(status.message().empty());
+    CHECK(status.message().find('\n') == std::string::npos);
+  }
+  std::mt19937 random(7);
+  DecodeLimits limits;
+  limits.max_pixels = 1 << 20;
+  for (int i = 0; i < 2000; ++i) {
+    Bytes damaged = bytes;
+    for (int flips = 1 + i % 4; flips > 0; --flips)
+      damaged[random() % damaged.size()] ^= std::uint8_t(1u << random() % 8);
+    const Status status = decode(damaged, image, limits);
+    if (!status.ok()) CHECK_FALSE(status.message().empty());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a PNG comes back as it was", "[codec]") {
+  const Image original = gradient(5, 7);
+  Image image;
+  REQUIRE(decode(as_png(original), image).ok());
+  CHECK(image.format == PixelFormat::rgb);
+  CHECK(image.size == Size{5, 7});
+  CHECK(pixels_of(image) == pixels_of(original));
+}
+
+TEST_CASE("damaged files are refused in one line", "[codec]") {
+  const Image original = gradient(9, 11);
+  SECTION("PNG") { mistreat(as_png(original), 0); }
+  SECTION("JPEG") { mistreat(as_jpeg(original.pixels.data(), 9, 11, 3), 2); }
+  SECTION("progressive JPEG") { mistreat(as_jpeg(original.pixels.data(), 9, 11, 3, {}, true), 2); }
+  SECTION("CMYK JPEG") {
+    const Bytes ink(9 * 8 * 4, 100);
+    mistreat(as_jpeg(ink.data(), 9, 8, 4), 2);
+  }
+  SECTION("binary PNM") { mistreat(bytes_of("P6\n# a comment\n2 2\n255\n" + std::string(12, 'a')), 0); }
+  SECTION("plain PNM") { mistreat(bytes_of("P2 3 2 9 1 2 3 4 5 6"), 1); }
+  SECTION("GIF") {
+    const Bytes gif = {'G', 'I',  'F', '8', '9', 'a', 2, 0, 2, 0, 0x80, 0, 0, 9,    8,    7,    200, 100,
+                       50,  0x2C, 0,   0,   0,   0,   2, 0, 2, 0, 0,    2, 3, 0x44, 0x02, 0x05, 0,   0x3B};
+    mistreat(gif, 3);
+  }
+  SECTION("BMP") {
+    Bytes bmp(54 + 8, 0);
+    bmp[0] = 'B', bmp[1] = 'M', bmp[10] = 54, bmp[14] = 40, bmp[18] = 2, bmp[22] = 1, bmp[26] = 1, bmp[28] = 24;
+    mistreat(bmp, 0);
+  }
+}
+
+TEST_CASE("a file is what its content says", "[codec]") {
+  Image image;
+  const auto message = [&](const std::string& text) { return decode(bytes_of(text), image).message(); };
+  CHECK(message("") == "the file is empty");
+  CHECK(message("hello") == "not an image (JPEG, PNG, BMP, PNM or GIF)");
+  CHECK(message("<html>") == "not an image (JPEG, PNG, BMP, PNM or GIF)");
+  CHECK(message(std::string("RIFF\0\0\0\0WEBPVP8 ", 16)) == "WebP is not supported");
+  CHECK(message(std::string("II*\0\0\0\0\0", 8)) == "TIFF is not supported");
+  CHECK(message(std::string("\0\0\0\x18"
+                            "ftypavif",
+                            12)) == "AVIF is not supported");
+}
+
+TEST_CASE("sizes are checked before memory is taken", "[codec]") {
+  const DecodeLimits limits;
+  CHECK(check_image_size(1, 1, limits).ok());
+  CHECK(check_image_size(65535, 4096, limits).ok());
+  CHECK_FALSE(check_image_size(65535, 4097, limits).ok());
+  CHECK_FALSE(check_image_size(0, 5, limits).ok());
+  CHECK_FALSE(check_image_size(65536, 1, limits).ok());
+  CHECK_FALSE(check_image_size(std::uint64_t{1} << 40, std::uint64_t{1} << 40, limits).ok());
+  Image image;
+  DecodeLimits small;
+  small.max_pixels = 34;
+  CHECK(decode(as_png(gradient(5, 7)), image, small).message() ==
+        "the image declares 7x5 = 35 pixels; the limit is 34 (--max-pixels)");
+  // Little data behind a large header, in formats whose size follows from the data.
+  CHECK_FALSE(decode(bytes_of("P6 16000 16000 255\nab"), image).ok());
+  CHECK_FALSE(decode(bytes_of("P1 16000 16000 1"), image).ok());
+}
+
+TEST_CASE("gray JPEG stays gray, CMYK follows Adobe's convention", "[codec]") {
+  const Bytes gray(8 * 8, 77);
+  Image image;
+  REQUIRE(decode(as_jpeg(gray.data(), 8, 8, 1), image).ok());
+  CHECK(image.format == PixelFormat::gray);
+  CHECK(pixels_of(image) == std::vector<int>(64, 77));
+
+  Bytes ink(8 * 8 * 4);
+  for (std::size_t i = 0; i < ink.size(); i += 4) {
+    ink[i] = 255, ink[i + 1] = 128, ink[i + 2] = 0, ink[i + 3] = 200;  // inverted: no cyan, half magenta, all yellow
+  }
+  REQUIRE(decode(as_jpeg(ink.data(), 8, 8, 4), image).ok());
+  CHECK(image.format == PixelFormat::rgb);
+  const std::uint8_t* p = image.row(3) + 9;
+  CHECK(std::abs(p[0] - 200) <= 1);
+  CHECK(std::abs(p[1] - 100) <= 1);  // 128 * 200 / 255
+  CHECK(std::abs(p[2] - 0) <= 1);
+}
+
+TEST_CASE("PNM in all its six kinds", "[codec]") {
+  Image image;
+  const auto check = [&](const std::string& text, PixelFormat format, const std::vector<int>& expected) {
+    INFO(text);
+    REQUIRE(decode(bytes_of(text), image).ok());
+    CHECK(image.format == format);
+    CHECK(pixels_of(image) == expected);
+  };
+  check("P1\n3 1\n101", PixelFormat::gray, {0, 255, 0});
+  check(std::string("P4\n3 1\n\xA0", 8), PixelFormat::gray, {0, 255, 0});
+  check("P2 2 1 # deep\n4\n0 3", PixelFormat::gray, {0, 191});
+  check(std::string("P5 2 1 65535 \x80\x00\xFF\xFF", 17), PixelFormat::gray, {128, 255});
+  check("P3 1 1 15 0 5 15", PixelFormat::rgb, {0, 85, 255});
+  check("P6 1 1 255\nabc", PixelFormat::rgb, {'a', 'b', 'c'});
+  CHECK(decode(bytes_of("P2 1 1 4 5"), image).message() == "damaged PNM: a sample is above the largest value");
+  CHECK(decode(bytes_of("P5 2 1 0\nab"), image).message() == "damaged PNM: the largest value must be 1 to 65535");
+}
+
+TEST_CASE("GIF: the first frame", "[codec]") {
+  // 2x2, two colours, codes of 3 bits: clear, 0, 1, 1, 0, end.
+  const Bytes gif = {'G', 'I',  'F', '8', '9', 'a', 2, 0, 2, 0, 0x80, 0, 0, 9,    8,    7,    200, 100,
+                     50,  0x2C, 0,   0,   0,   0,   2, 0, 2, 0, 0,    2, 3, 0x44, 0x02, 0x05, 0,   0x3B};
+  Image image;
+  REQUIRE(decode(gif, image).ok());
+  CHECK(image.size == Size{2, 2});
+  CHECK(pixels_of(image) == std::vector<int>{9, 8, 7, 200, 100, 50, 200, 100, 50, 9, 8, 7});
+}
+
+TEST_CASE("BMP: bottom row first, padded rows", "[codec]") {
+  Bytes bmp(54 + 16, 0);
+  bmp[0] = 'B', bmp[1] = 'M', bmp[10] = 54, bmp[14] = 40, bmp[18] = 2, bmp[22] = 2, bmp[26] = 1, bmp[28] = 24;
+  const Bytes rows = {1, 2, 3, 4, 5, 6, 0, 0, 7, 8, 9, 10, 11, 12, 0, 0};
+  std::copy(rows.begin(), rows.end(), bmp.begin() + 54);
+  Image image;
+  REQUIRE(decode(bmp, image).ok());
+  CHECK(pixels_of(image) == std::vector<int>{9, 8, 7, 12, 11, 10, 3, 2, 1, 6, 5, 4});
+}
