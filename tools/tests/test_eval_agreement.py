@@ -16,7 +16,8 @@ from lemore_torch.evaluation import label_map, logits_of
 
 import torch
 
-SIZES = [(150, 200), (151, 199), (97, 260), (200, 131), (64, 64), (240, 320), (33, 40), (199, 150), (233, 311), (180, 177)]
+SIZES = [(150, 200), (151, 199), (97, 260), (200, 131), (64, 64), (240, 320), (33, 40), (199, 150), (233, 311),
+         (180, 177)]  # fmt: skip
 FORMATS = [
     (".jpg", "RGB", {"quality": 95, "subsampling": 0}),
     (".jpg", "RGB", {"quality": 75, "subsampling": 2}),
@@ -38,7 +39,8 @@ def draw(generator, height, width):
     image = np.stack(waves, 2) + generator.normal(0, 8, (height, width, 3))
     for _ in range(6):
         top, left = generator.integers(0, height - 8), generator.integers(0, width - 8)
-        image[top : top + generator.integers(8, 60), left : left + generator.integers(8, 60)] = generator.uniform(0, 255, 3)
+        box_h, box_w = generator.integers(8, 60, 2)
+        image[top : top + box_h, left : left + box_w] = generator.uniform(0, 255, 3)
     label = generator.integers(0, 6, (5, 6))[y * 5 // height, x * 6 // width]
     return image.clip(0, 255).astype(np.uint8), label.astype(np.uint8)
 
