@@ -58,6 +58,20 @@ struct Forced {
   }
 };
 
+// A recorded network: its weights and what PyTorch computed with them.
+struct Recorded {
+  explicit Recorded(const std::string& name)
+      : model(Model::load(golden(name + ".model"))), dump(Safetensors::open(golden(name + ".dump"))) {
+    test::require_ok(model);
+    test::require_ok(dump);
+    REQUIRE(dump->find("input") != nullptr);
+  }
+  const TensorView& input() const { return *dump->find("input"); }
+
+  Result<Model> model;
+  Result<Safetensors> dump;
+};
+
 Session session_for(const Model& model, const TensorView& input, Isa isa, int threads) {
   SessionOptions options;
   options.size = {static_cast<int>(input.shape[2]), static_cast<int>(input.shape[3])};
@@ -74,24 +88,20 @@ Session session_for(const Model& model, const TensorView& input, Isa isa, int th
 
 TEST_CASE("every stage of the recorded networks, on every ISA and 1 to 3 threads", "[golden]") {
   for (const char* name : k_goldens) {
-    const auto model = Model::load(golden(std::string(name) + ".model"));
-    test::require_ok(model);
-    const auto dump = Safetensors::open(golden(std::string(name) + ".dump"));
-    test::require_ok(dump);
-    const TensorView* input = dump->find("input");
-    REQUIRE(input != nullptr);
+    const Recorded recorded(name);
+    const TensorView& input = recorded.input();
     for (const Isa isa : supported_isas()) {
       std::vector<float> first;
       for (const int threads : {1, 2, 3}) {
-        Session session = session_for(*model, *input, isa, threads);
+        Session session = session_for(*recorded.model, input, isa, threads);
         INFO(name << " on " << isa_name(isa) << ", " << threads << " threads");
 
         // Freely, from the image.
-        test::require_ok(session.run(*input));
+        test::require_ok(session.run(input));
         for (const std::string& stage : session.stage_names()) {
           const auto view = session.stage(stage);
           test::require_ok(view);
-          const TensorView* expected = dump->find(stage == "output" ? "output" : "out." + stage);
+          const TensorView* expected = recorded.dump->find(stage == "output" ? "output" : "out." + stage);
           INFO("stage " << stage);
           REQUIRE(expected != nullptr);
           REQUIRE(relative_error(view->f32(), view->shape, *expected) <= k_accumulated_tolerance);
@@ -103,13 +113,13 @@ TEST_CASE("every stage of the recorded networks, on every ISA and 1 to 3 threads
 
         // Each stage from the reference's inputs.
         std::size_t stages = 0;
-        Forced forced{&*dump, [&](const std::string& stage, double error) {
+        Forced forced{&*recorded.dump, [&](const std::string& stage, double error) {
                         INFO("stage " << stage << " error " << error);
                         REQUIRE(error <= k_stage_tolerance);
                         ++stages;
                       }};
         session.set_stage_observer(Forced::observe, &forced);
-        test::require_ok(session.run(*input));
+        test::require_ok(session.run(input));
         REQUIRE(stages == session.stage_names().size());
       }
     }
@@ -117,13 +127,10 @@ TEST_CASE("every stage of the recorded networks, on every ISA and 1 to 3 threads
 }
 
 TEST_CASE("the stage check can fail, and names the stage", "[golden]") {
-  const auto model = Model::load(golden("plain.model"));
-  test::require_ok(model);
-  const auto dump = Safetensors::open(golden("plain.dump"));
-  test::require_ok(dump);
-  Session session = session_for(*model, *dump->find("input"), Isa::portable, 1);
+  const Recorded recorded("plain");
+  Session session = session_for(*recorded.model, recorded.input(), Isa::portable, 1);
   std::vector<std::string> wrong;
-  Forced forced{&*dump, [&](const std::string& stage, double error) {
+  Forced forced{&*recorded.dump, [&](const std::string& stage, double error) {
                   if (!(error <= k_stage_tolerance)) wrong.push_back(stage);
                 }};
   // One element of one stage is spoilt before the next stage is computed: that one, and no other, is out of tolerance.
@@ -135,25 +142,22 @@ TEST_CASE("the stage check can fail, and names the stage", "[golden]") {
     }
   } spoil{&forced};
   session.set_stage_observer(Spoil::observe, &spoil);
-  test::require_ok(session.run(*dump->find("input")));
+  test::require_ok(session.run(recorded.input()));
   REQUIRE(wrong == std::vector<std::string>{"stages.1"});
 }
 
 TEST_CASE("kept stages do not change the logits", "[golden]") {
   for (const char* name : k_goldens) {
-    const auto model = Model::load(golden(std::string(name) + ".model"));
-    test::require_ok(model);
-    const auto dump = Safetensors::open(golden(std::string(name) + ".dump"));
-    test::require_ok(dump);
-    const TensorView* input = dump->find("input");
+    const Recorded recorded(name);
+    const TensorView& input = recorded.input();
     std::vector<float> logits[2];
     for (const bool keep : {false, true}) {
       SessionOptions options;
-      options.size = {static_cast<int>(input->shape[2]), static_cast<int>(input->shape[3])};
+      options.size = {static_cast<int>(input.shape[2]), static_cast<int>(input.shape[3])};
       options.keep_stages = keep;
-      auto session = Session::create(*model, options);
+      auto session = Session::create(*recorded.model, options);
       test::require_ok(session);
-      test::require_ok(session->run(*input));
+      test::require_ok(session->run(input));
       const TensorView out = session->logits();
       logits[keep].assign(out.f32(), out.f32() + out.shape.elements());
     }
