@@ -55,6 +55,7 @@ def arguments(argv=None):
     add("--scale", type=float, nargs=2, default=(0.5, 2.0), metavar=("LOW", "HIGH"), help="random scale at half size")
     add("--full-scale", type=float, nargs=2, metavar=("LOW", "HIGH"), help="random scale at full size (default: same)")
     add("--color", type=float, default=0.3, help="strength of colour changes, 0 for none")
+    add("--sharpness", type=float, default=1.0, help="strength of blur, sharpening and noise, 0 for none")
     add("--weight-power", type=float, default=0.5, help="class weights (median/share)^P; 0 for none")
     add("--lovasz", type=float, default=0.5, help="weight of the Lovasz loss beside cross entropy; 0 for none")
     add("--hard", type=float, default=1.0, help="share of hardest pixels that count in the cross entropy; 1 for all")
@@ -233,7 +234,7 @@ class Trainer:
 
     def batch(self, indices):
         scale = self.args.full_scale if self.phase == 1 else self.args.scale
-        settings = Augmentation(tuple(scale), self.args.color)
+        settings = Augmentation(tuple(scale), self.args.color, self.args.sharpness)
         pairs = []
         for i in indices:
             generator = np.random.default_rng((self.args.seed, self.epoch, i))

@@ -151,6 +151,7 @@ class Augmentation:
 
     scale: Tuple[float, float] = (0.5, 2.0)
     color: float = 0.3
+    sharpness: float = 1.0  # blur, sharpening and noise: other cameras than the training set's
     flip: bool = True
 
 
@@ -178,6 +179,12 @@ def augment(image, label, size, settings: Augmentation, generator: np.random.Gen
         gray = patch.mean(0, keepdim=True)
         patch = (gray + (patch - gray) * saturation) * contrast + brightness
         patch = patch + (patch + mean) * balance
+    if settings.sharpness:
+        detail = patch - F.avg_pool2d(patch[None], 3, 1, 1, count_include_pad=False)[0]
+        patch = patch + detail * (settings.sharpness * generator.choice([0.0, generator.uniform(-1, 2)]))
+        if generator.random() < 0.3:
+            noise = generator.standard_normal(patch.shape, dtype=np.float32)
+            patch = patch + torch.from_numpy(noise) * (8 * settings.sharpness * generator.random())
     if settings.flip and generator.random() < 0.5:
         patch, target = patch.flip(2), target.flip(1)
     return patch / std, target

@@ -128,7 +128,7 @@ def test_augment_keeps_image_and_label_together():
     label = torch.zeros(40, 60, dtype=torch.uint8)
     label[:, 30:] = 1
     image = (label.float() * 200)[None].repeat(3, 1, 1).to(torch.uint8)
-    settings = Augmentation((0.5, 2.0), 0.0)
+    settings = Augmentation((0.5, 2.0), 0.0, 0.0)
     for seed in range(20):
         patch, target = augment(image, label, (32, 32), settings, np.random.default_rng(seed))
         assert patch.shape == (3, 32, 32) and target.shape == (32, 32)
