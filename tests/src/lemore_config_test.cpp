@@ -1,8 +1,8 @@
 #include <catch2/catch.hpp>
 
+#include "core/json.h"
 #include "support/files.h"
 #include "support/status_checks.h"
-#include "core/json.h"
 #include "weights/weight_file.h"
 
 namespace lemore {

@@ -5,10 +5,10 @@
 #include <map>
 #include <random>
 
+#include "core/json.h"
 #include "support/files.h"
 #include "support/safetensors_writer.h"
 #include "support/status_checks.h"
-#include "core/json.h"
 
 namespace lemore {
 namespace {
