@@ -55,7 +55,7 @@ constexpr const char* k_examples = R"(Examples:
 
 Outputs of NAME.jpg: NAME.labels.png (8-bit indexed, value = class), NAME.overlay.png, NAME.color.png, NAME.confidence.png (gray,
 0..255 = 0..1), NAME.json, NAME.logits.npy (float32 [classes, h, w]). --only changes overlay, colour and legend; labels and the rest
-keep all classes. A folder's images are its files that end in .jpg .jpeg .png .bmp .ppm .pgm .pbm .gif and the like; what a file is,
+keep all classes. A folder's images are its files that end in .jpg .jpeg .png .bmp .ppm .pgm .pbm and the like; what a file is,
 its content says. Exit code: 0 all done, 1 failed, 2 wrong usage, 3 some failed (--keep-going).)";
 
 std::atomic<bool> stop_requested{false};

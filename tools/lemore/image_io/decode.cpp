@@ -36,7 +36,7 @@ FormatInfo sniff_format(const std::uint8_t* data, std::size_t size) noexcept {
       (data[2] == ' ' || data[2] == '\n' || data[2] == '\r' || data[2] == '\t' || data[2] == '#')) {
     return {ImageFormat::pnm, "PNM"};
   }
-  if (has(data, size, 0, "GIF87a"sv) || has(data, size, 0, "GIF89a"sv)) return {ImageFormat::gif, "GIF"};
+  if (has(data, size, 0, "GIF87a"sv) || has(data, size, 0, "GIF89a"sv)) return {ImageFormat::unsupported, "GIF"};
   if (has(data, size, 0, "RIFF"sv) && has(data, size, 8, "WEBP"sv)) return {ImageFormat::unsupported, "WebP"};
   if (has(data, size, 0, "II*\0"sv) || has(data, size, 0, "MM\0*"sv)) return {ImageFormat::unsupported, "TIFF"};
   if (has(data, size, 0, "\0\0\0\x0CjP  "sv) || has(data, size, 0, "\xFF\x4F\xFF\x51"sv)) {
@@ -93,13 +93,10 @@ Status decode_image(const std::uint8_t* data, std::size_t size, const DecodeLimi
     case ImageFormat::pnm:
       status = decode_pnm(data, size, limits, image);
       break;
-    case ImageFormat::gif:
-      status = decode_gif(data, size, limits, image);
-      break;
     case ImageFormat::unsupported:
       return Status(StatusCode::unsupported, std::string(info.name) + " is not supported");
     case ImageFormat::unknown:
-      return Status(StatusCode::invalid_file, "not an image (JPEG, PNG, BMP, PNM or GIF)");
+      return Status(StatusCode::invalid_file, "not an image (JPEG, PNG, BMP or PNM)");
   }
   if (!status.ok() || orientation == 1) return status;
   if (!turn_upright(image, orientation, scratch)) {

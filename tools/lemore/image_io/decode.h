@@ -14,7 +14,6 @@ enum class ImageFormat : std::uint8_t {
   png,
   bmp,
   pnm,
-  gif,
   unsupported,  ///< an image format that has a name but is not read here
   unknown
 };
@@ -59,6 +58,5 @@ Status decode_png(const std::uint8_t* data, std::size_t size, const DecodeLimits
                   int& orientation);
 Status decode_bmp(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image);
 Status decode_pnm(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image);
-Status decode_gif(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image);
 
 }  // namespace lemore::cli
