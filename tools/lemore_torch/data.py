@@ -11,7 +11,7 @@ from typing import List, Tuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageOps
 
 MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255
 STD = (58.395, 57.12, 57.375)
@@ -82,9 +82,10 @@ class Labels:
 
 
 def read_image(path) -> torch.Tensor:
-    """RGB uint8 [3, h, w]."""
+    """RGB uint8 [3, h, w], turned upright as its EXIF orientation says (so does the C++)."""
     try:
-        return torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1).contiguous()
+        image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path}: {error}") from None
 
