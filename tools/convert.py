@@ -197,8 +197,8 @@ def run(args):
           file=sys.stderr)  # fmt: skip
 
 
-def main(argv=None):
-    args = arguments(argv)
+def one_line_errors(run, args) -> int:
+    """Runs `run(args)` and returns an exit code: whatever is wrong with files from outside becomes one line on stderr."""
     try:
         run(args)
     except (
@@ -209,9 +209,13 @@ def main(argv=None):
         safetensors.FormatError,
         OSError,
     ) as error:
-        print(f"convert.py: {error}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def main(argv=None):
+    return one_line_errors(run, arguments(argv))
 
 
 if __name__ == "__main__":

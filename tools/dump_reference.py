@@ -12,9 +12,8 @@ except ImportError as error:
     sys.exit(f"dump_reference.py: {error}; install it (apt-get install python3-torch) and run with /usr/bin/python3")
 
 import convert
-from lemore_torch import checkpoint, safetensors
-from lemore_torch.config import ConfigError
-from lemore_torch.data import DataError, normalise, read_image
+from lemore_torch import safetensors
+from lemore_torch.data import normalise, read_image
 from lemore_torch.model import run_with_stages
 
 
@@ -54,32 +53,23 @@ def write_dump(model, image, path):
     return tensors
 
 
+def run(args):
+    state, extras = convert.read_training_form(args.input, args.prefix)
+    model = convert.build_model(state, convert.configuration(args, extras), args.input)
+    size = parse_size(args.size, model.config.input_size)
+    if args.image:
+        x = read_image(args.image)[None].float()
+        if tuple(x.shape[2:]) != size:
+            x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+        x = normalise(x)
+    else:
+        x = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(args.seed))
+    tensors = write_dump(model, x, args.output)
+    print(f"{args.output}: {len(tensors)} tensors of a {size[0]}x{size[1]} input", file=sys.stderr)
+
+
 def main(argv=None):
-    args = arguments(argv)
-    try:
-        state, extras = convert.read_training_form(args.input, args.prefix)
-        model = convert.build_model(state, convert.configuration(args, extras), args.input)
-        size = parse_size(args.size, model.config.input_size)
-        if args.image:
-            x = read_image(args.image)[None].float()
-            if tuple(x.shape[2:]) != size:
-                x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
-            x = normalise(x)
-        else:
-            x = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(args.seed))
-        tensors = write_dump(model, x, args.output)
-        print(f"{args.output}: {len(tensors)} tensors of a {size[0]}x{size[1]} input", file=sys.stderr)
-    except (
-        convert.ConvertError,
-        ConfigError,
-        DataError,
-        checkpoint.CheckpointError,
-        safetensors.FormatError,
-        OSError,
-    ) as error:
-        print(f"dump_reference.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return convert.one_line_errors(run, arguments(argv))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,6 @@ except ImportError as error:
 
 import convert
 from dump_reference import parse_size
-from lemore_torch import checkpoint, safetensors
-from lemore_torch.config import ConfigError
 from lemore_torch.data import DataError, Labels, pairs, read_image, read_label
 from lemore_torch.evaluation import evaluate
 
@@ -83,20 +81,7 @@ def run(args):
 
 
 def main(argv=None):
-    args = arguments(argv)
-    try:
-        run(args)
-    except (
-        convert.ConvertError,
-        ConfigError,
-        DataError,
-        checkpoint.CheckpointError,
-        safetensors.FormatError,
-        OSError,
-    ) as error:
-        print(f"evaluate.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return convert.one_line_errors(run, arguments(argv))
 
 
 if __name__ == "__main__":
