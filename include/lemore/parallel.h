@@ -17,6 +17,8 @@ struct ParallelFor {
 };
 
 /// OpenMP's pool with `threads` threads, or serial where lemore was built without OpenMP. Requires threads >= 1.
+/// OpenMP's threads wait for work in a busy loop: on cores that others use too, a pool whose threads sleep is far
+/// faster. GNU's runtime allocates nothing after the first run; LLVM's allocates a little in each parallel region.
 ParallelFor openmp_parallel_for(int threads) noexcept;
 
 /// Everything on the calling thread.
