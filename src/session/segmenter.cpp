@@ -1,10 +1,8 @@
 #include "lemore/segmenter.h"
 
-#include <algorithm>
 #include <chrono>
-#include <cstring>
+#include <string>
 
-#include "core/resize_taps.h"
 #include "image/label_map.h"
 #include "image/preprocess.h"
 #include "models/model_data.h"
