@@ -78,8 +78,12 @@ void dwconv(State& state, const KernelTable& table, std::size_t size, std::size_
   args.kw = kw;
   args.stride = stride;
   args.dilation = dilation;
+  args.pad_top = dilation * (kh - 1) / 2;
+  args.pad_left = dilation * (kw - 1) / 2;
+  args.out_w = out;
   args.row_end = out;
   args.x = x.data();
+  args.x_rows = size;
   args.weight = weight.data();
   args.bias = bias.data();
   args.activation = kernels::Activation::relu6;

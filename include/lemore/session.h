@@ -28,6 +28,8 @@ struct SessionOptions {
   std::optional<ParallelFor> parallel_for;  ///< the caller's thread pool
   std::optional<Isa> isa;                   ///< default: LEMORE_ISA of the environment, else the best this CPU has
   bool keep_stages = false;                 ///< every named stage keeps a buffer of its own and can be read after run
+  bool fuse = true;  ///< layers are computed together, in strips that stay in the cache, where that is faster; the same
+                     ///< bits either way
   void* arena = nullptr;        ///< memory for all buffers, aligned to k_alignment; null: the session allocates it
   std::size_t arena_bytes = 0;  ///< at least Session::arena_bytes(model, options) when arena is given
 };

@@ -7,20 +7,16 @@
 namespace lemore::kernels::LEMORE_ISA_NAME {
 namespace {
 
-/// Output pixels worked on together: each weight is loaded once for all of them. Registers: 8 sums + up to 5 weights of
-/// a kernel row + 1 product = 14 of 16.
+/// Neighbouring outputs worked on together: each weight is loaded once for all of them, and with stride 1 or 2 each
+/// input once for all outputs that it meets. Registers: 8 sums + up to 5 weights of a kernel row + 1 input = 14 of 16.
 constexpr size_t k_pixels = 8;
 
-/// Input floats below a block of output columns: all channels are swept over it while it stays in the first-level
-/// cache.
-constexpr size_t k_block_floats = 4096;
-
-/// The taps of a kernel that lie inside the image for neighbouring output pixels: x is the input under the first of
-/// them (of the first pixel), weight its weight, both at channel 0.
+/// The taps of a kernel that lie inside the image for neighbouring outputs of one row: input rows `begin`, then each
+/// dilation further, of which every column is shifted to the first tap of the first output.
 struct Window {
-  size_t taps_h, taps_w;
-  const float* x;
-  const float* weight;
+  size_t row, taps_h, taps_w;
+  size_t column;
+  const float* weight;  ///< of the first tap, at channel 0
 };
 
 /// Taps of one axis: those of the k taps at start + i * dilation that fall in 0..size.
@@ -39,35 +35,49 @@ Span inside(ptrdiff_t start, size_t k, size_t dilation, size_t size) {
   return span;
 }
 
-/// n channels (a vector, or less when partial) from channel i of `pixels` neighbouring outputs from pixel `first` of
-/// the window. kw > 0 is taps_w, known here. A sum begins with the bias and takes the taps row by row wherever the
-/// pixel lies.
-template <size_t kw, size_t pixels, bool partial>
+ptrdiff_t signed_size(size_t n) { return static_cast<ptrdiff_t>(n); }
+
+/// n channels (a vector, or less when partial) from channel i of `pixels` neighbouring outputs. kw > 0 is taps_w, known
+/// here; step > 0 is the stride, known here, with dilation 1: then neighbouring outputs share inputs. A sum begins with
+/// the bias and takes the taps row by row wherever the pixel lies.
+template <size_t kw, size_t step, size_t pixels, bool partial>
 LEMORE_INLINE void convolve(const DepthwiseConv& args, const Window& window, size_t first, size_t i, size_t n,
                             float* y) {
   const auto read = [n](const float* p) { return partial ? load_n(p, n) : load(p); };
-  const size_t pixel_step = args.stride * args.c, tap_step = args.dilation * args.c;
-  const float* x = window.x + first * pixel_step + i;
+  const size_t c = args.c, pixel_step = args.stride * c, tap_step = args.dilation * c;
   const float* weight = window.weight + i;
+  const size_t offset = window.column * c + first * pixel_step + i;
   Vec sum[pixels];
   const Vec bias = args.bias != nullptr ? read(args.bias + i) : zero();
   LEMORE_UNROLL
   for (size_t p = 0; p < pixels; ++p) sum[p] = bias;
+  size_t slot = window.row;
   for (size_t row = 0; row < window.taps_h; ++row) {
+    const float* x = args.x + slot * args.w * c + offset;
     if constexpr (kw > 0) {
       Vec w[kw];
       LEMORE_UNROLL
-      for (size_t j = 0; j < kw; ++j) w[j] = read(weight + j * args.c);
-      const float* from = x;
-      LEMORE_UNROLL
-      for (size_t p = 0; p < pixels; ++p) {
+      for (size_t j = 0; j < kw; ++j) w[j] = read(weight + j * c);
+      if constexpr (step > 0) {
         LEMORE_UNROLL
-        for (size_t j = 0; j < kw; ++j) sum[p] = mul_add(read(from + j * tap_step), w[j], sum[p]);
-        from += pixel_step;
+        for (size_t q = 0; q < (pixels - 1) * step + kw; ++q) {
+          const Vec v = read(x + q * c);
+          LEMORE_UNROLL
+          for (size_t p = 0; p < pixels; ++p) {
+            if (q >= p * step && q - p * step < kw) sum[p] = mul_add(v, w[q - p * step], sum[p]);
+          }
+        }
+      } else {
+        LEMORE_UNROLL
+        for (size_t p = 0; p < pixels; ++p) {
+          LEMORE_UNROLL
+          for (size_t j = 0; j < kw; ++j) sum[p] = mul_add(read(x + j * tap_step), w[j], sum[p]);
+          x += pixel_step;
+        }
       }
     } else {
       for (size_t j = 0; j < window.taps_w; ++j) {
-        const Vec w = read(weight + j * args.c);
+        const Vec w = read(weight + j * c);
         const float* from = x + j * tap_step;
         LEMORE_UNROLL
         for (size_t p = 0; p < pixels; ++p) {
@@ -76,88 +86,94 @@ LEMORE_INLINE void convolve(const DepthwiseConv& args, const Window& window, siz
         }
       }
     }
-    x += args.dilation * args.w * args.c;
-    weight += args.kw * args.c;
+    slot += args.dilation;
+    while (slot >= args.x_rows) slot -= args.x_rows;
+    weight += args.kw * c;
   }
-  y += first * args.c + i;
+  y += first * c + i;
   const bool is_relu6 = args.activation == Activation::relu6;
   LEMORE_UNROLL
   for (size_t p = 0; p < pixels; ++p) {
     if (is_relu6) sum[p] = relu6(sum[p]);
     if (partial)
-      store_n(sum[p], y + p * args.c, n);
+      store_n(sum[p], y + p * c, n);
     else
-      store(sum[p], y + p * args.c);
+      store(sum[p], y + p * c);
   }
+}
+
+/// All channels of outputs p..pixels, as many whole groups as there are; y the output 0. Gives the first output left.
+template <size_t kw, size_t step, size_t group>
+LEMORE_INLINE size_t sweep_groups(const DepthwiseConv& args, const Window& window, size_t p, size_t pixels, float* y) {
+  for (; pixels - p >= group; p += group) {
+    size_t i = 0;
+    for (; args.c - i >= Vec::lanes; i += Vec::lanes)
+      convolve<kw, step, group, false>(args, window, p, i, Vec::lanes, y);
+    if (i < args.c) convolve<kw, step, group, true>(args, window, p, i, args.c - i, y);
+  }
+  return p;
 }
 
 /// All channels of `pixels` neighbouring outputs, y the first.
-template <size_t kw>
+template <size_t kw, size_t step>
 void sweep(const DepthwiseConv& args, const Window& window, size_t pixels, float* y) {
-  for (size_t i = 0; i < args.c; i += Vec::lanes) {
-    const size_t n = args.c - i;
-    size_t p = 0;
-    if (n >= Vec::lanes) {
-      for (; pixels - p >= k_pixels; p += k_pixels) convolve<kw, k_pixels, false>(args, window, p, i, n, y);
-      for (; p < pixels; ++p) convolve<kw, 1, false>(args, window, p, i, n, y);
-    } else {
-      for (; p < pixels; ++p) convolve<kw, 1, true>(args, window, p, i, n, y);
-    }
-  }
-  if (args.activation == Activation::none || args.activation == Activation::relu6) return;
-  const size_t values = pixels * args.c;
-  for (size_t i = 0; i < values; i += Vec::lanes)  // the others are rare here: a pass of their own
-    store_up_to(activate(load_up_to(y + i, values - i), args.activation), y + i, values - i);
+  size_t p = 0;
+  if (step != 2) p = sweep_groups<kw, step, k_pixels>(args, window, p, pixels, y);  // stride 2 shares too little
+  p = sweep_groups<kw, step, k_pixels / 2>(args, window, p, pixels, y);
+  sweep_groups<kw, step, 1>(args, window, p, pixels, y);
 }
 
-/// Outputs begin..end of a row, whose taps in the row axis are rows.begin..rows.end and all in the column axis.
+/// Outputs all of whose taps in the column axis lie inside.
 void sweep_interior(const DepthwiseConv& args, const Window& window, size_t pixels, float* y) {
-  switch (args.kw) {
-    case 1:
-      return sweep<1>(args, window, pixels, y);
-    case 3:
-      return sweep<3>(args, window, pixels, y);
-    case 5:
-      return sweep<5>(args, window, pixels, y);
-    default:
-      return sweep<0>(args, window, pixels, y);
-  }
+  const size_t step = args.dilation == 1 ? args.stride : 0;
+  if (args.kw == 3 && step == 1) return sweep<3, 1>(args, window, pixels, y);
+  if (args.kw == 3 && step == 2) return sweep<3, 2>(args, window, pixels, y);
+  if (args.kw == 5 && step == 1) return sweep<5, 1>(args, window, pixels, y);
+  if (args.kw == 5 && step == 2) return sweep<5, 2>(args, window, pixels, y);
+  if (args.kw == 3) return sweep<3, 0>(args, window, pixels, y);
+  if (args.kw == 1) return sweep<1, 0>(args, window, pixels, y);
+  return sweep<0, 0>(args, window, pixels, y);
 }
 
 }  // namespace
 
 void f32_dwconv(const DepthwiseConv& args) {
-  const size_t stride = args.stride, dilation = args.dilation, c = args.c;
-  const size_t pad_h = dilation * (args.kh - 1) / 2, pad_w = dilation * (args.kw - 1) / 2;
-  const size_t out_w = (args.w + stride - 1) / stride;
-  // Interior: x * stride >= pad_w and x * stride + pad_w < w.
-  const size_t interior_end = args.w > pad_w ? (args.w - pad_w - 1) / stride + 1 : 0;
-  const size_t first_inside = (pad_w + stride - 1) / stride;
+  const size_t stride = args.stride, dilation = args.dilation, pad = args.pad_left, c = args.c;
+  // Interior: o * stride >= pad and o * stride - pad + (kw - 1) * dilation < w.
+  const size_t reach = (args.kw - 1) * dilation;
+  const size_t fitting = args.w + pad > reach ? (args.w + pad - reach - 1) / stride + 1 : 0;
+  const size_t interior_end = fitting < args.out_w ? fitting : args.out_w;
+  const size_t first_inside = (pad + stride - 1) / stride;
   const size_t interior_begin = first_inside < interior_end ? first_inside : interior_end;
-  size_t block = k_block_floats / (args.kh * stride * c + 1) / k_pixels * k_pixels;
-  if (block < k_pixels) block = k_pixels;
 
-  for (size_t row = args.row_begin; row < args.row_end; ++row) {
-    const ptrdiff_t y0 = static_cast<ptrdiff_t>(row * stride) - static_cast<ptrdiff_t>(pad_h);
-    const Span rows = inside(y0, args.kh, dilation, args.h);
-    const float* x = args.x + (static_cast<size_t>(y0 + static_cast<ptrdiff_t>(rows.begin * dilation))) * args.w * c;
+  float* y = args.y;
+  for (size_t row = args.row_begin; row < args.row_end; ++row, y += args.out_w * c) {
+    const ptrdiff_t top = signed_size(row * stride) - signed_size(args.pad_top);
+    const Span rows = inside(top, args.kh, dilation, args.h);
+    Window window = {0, rows.end - rows.begin, 0, 0, nullptr};
+    if (window.taps_h > 0) window.row = static_cast<size_t>(top + signed_size(rows.begin * dilation)) % args.x_rows;
     const float* weight = args.weight + rows.begin * args.kw * c;
-    float* y = args.y + row * out_w * c;
-    for (size_t column = 0; column < out_w;) {
+    for (size_t column = 0; column < args.out_w;) {
       if (column >= interior_begin && column < interior_end) {
-        const size_t pixels = interior_end - column < block ? interior_end - column : block;
-        const Window window = {rows.end - rows.begin, args.kw, x + (column * stride - pad_w) * c, weight};
-        sweep_interior(args, window, pixels, y + column * c);
-        column += pixels;
+        window.taps_w = args.kw;
+        window.column = column * stride - pad;
+        window.weight = weight;
+        sweep_interior(args, window, interior_end - column, y + column * c);
+        column = interior_end;
       } else {
-        const ptrdiff_t x0 = static_cast<ptrdiff_t>(column * stride) - static_cast<ptrdiff_t>(pad_w);
-        const Span taps = inside(x0, args.kw, dilation, args.w);
-        const size_t from = static_cast<size_t>(x0 + static_cast<ptrdiff_t>(taps.begin * dilation));
-        const Window window = {rows.end - rows.begin, taps.end - taps.begin, x + from * c, weight + taps.begin * c};
-        sweep<0>(args, window, 1, y + column * c);
+        const ptrdiff_t left = signed_size(column * stride) - signed_size(pad);
+        const Span taps = inside(left, args.kw, dilation, args.w);
+        window.taps_w = taps.end - taps.begin;
+        window.column = window.taps_w > 0 ? static_cast<size_t>(left + signed_size(taps.begin * dilation)) : 0;
+        window.weight = weight + taps.begin * c;
+        sweep<0, 0>(args, window, 1, y + column * c);
         ++column;
       }
     }
+    if (args.activation == Activation::none || args.activation == Activation::relu6) continue;
+    const size_t values = args.out_w * c;
+    for (size_t i = 0; i < values; i += Vec::lanes)  // the others are rare here: a pass of their own
+      store_up_to(activate(load_up_to(y + i, values - i), args.activation), y + i, values - i);
   }
 }
 

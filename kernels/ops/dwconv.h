@@ -6,19 +6,27 @@
 
 namespace lemore::kernels {
 
-/// Depthwise convolution, channels last, with zero padding of dilation * (k - 1) / 2 on each side of each axis.
+/// Depthwise convolution with zero padding: y[r, o, i] = activation(bias[i] + sum over a < kh, b < kw of weight[a, b,
+/// i]
+/// * x[r * stride - pad_top + a * dilation, o * stride - pad_left + b * dilation, i]), where x is 0 outside rows 0..h
+/// and columns 0..w.
 ///
-/// Shapes    x [h, w, c], y [ceil(h/stride), ceil(w/stride), c], both dense; weight [kh, kw, c]; bias [c] or null.
-/// Units     row_begin..row_end select output rows, so that callers can split work.
-/// Requires  kh, kw odd (1, 3, 5 have their own inner loops); stride, dilation >= 1; x and y do not overlap.
-/// Accuracy  dwconv_tol * (kh * kw + 1) * 2^-24 * (sum of |x w| + |bias|).
+/// Shapes    x holds x_rows rows [w, c], row r at r % x_rows: a map with x_rows = h, or a ring of the rows that the
+///           output rows need. y [row_end - row_begin, out_w, c] dense, its first row is output row row_begin. weight
+///           [kh, kw, c]; bias [c] or null.
+/// Requires  kh, kw odd (1, 3, 5 have their own inner loops); stride, dilation, x_rows >= 1; x and y do not overlap.
+/// Accuracy  dwconv_tol * (kh * kw + 1) * 2^-24 * (sum of |x w| + |bias|). An element's bits depend on the values it is
+///           computed from, not on rows, ring or out_w.
 struct DepthwiseConv {
   size_t h = 0, w = 0, c = 0;
   size_t kh = 3, kw = 3;
   size_t stride = 1;
   size_t dilation = 1;
+  size_t pad_top = 1, pad_left = 1;
+  size_t out_w = 0;
   size_t row_begin = 0, row_end = 0;
   const float* x = nullptr;
+  size_t x_rows = 0;
   const float* weight = nullptr;
   const float* bias = nullptr;
   Activation activation = Activation::none;

@@ -32,7 +32,8 @@ constexpr float resize_tol = 8.0f;
 
 using F32Resize = void (*)(const Resize&);
 
-/// Gated fusion at a feature's size: y = local * resize(gate) + resize(globl), rows row_begin..row_end.
+/// Gated fusion at a feature's size: y = local * resize(gate) + resize(globl), rows row_begin..row_end. The resize goes
+/// down first, then across, which the pixels between the same four tokens share.
 ///
 /// Shapes    local, y [., out_w, c] dense (y may be local); gate, globl [token_h, token_w, c] dense; taps as in Resize.
 /// Accuracy  resize_tol * 2^-24 * (max |local| * max |gate| + max |globl|), rounded three more times.

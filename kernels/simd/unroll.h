@@ -4,5 +4,5 @@
 #if defined(__clang__)
 #define LEMORE_UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define LEMORE_UNROLL _Pragma("GCC unroll 8")
+#define LEMORE_UNROLL _Pragma("GCC unroll 32")
 #endif

@@ -1,5 +1,7 @@
 #include "blocks/blocks.h"
 
+#include "ops/strips.h"
+
 namespace lemore::blocks {
 
 using ops::Activation;
@@ -27,15 +29,28 @@ Value channel_attention(const Graph& g, const std::string& name, const Value& x,
 
 }  // namespace
 
+Value stem_and_down(const Graph& g, const Value& image, std::size_t stem_c, std::size_t out_c,
+                    const InvertedResidualConfig& config) {
+  const ops::FusedStem stem{"stem", image, stem_c};
+  const plan::Options& options = g.plan.options();
+  if (options.fuse && !options.keep_stages && config.expansion != 1 &&
+      ops::worth_strips(stem.h(), stem.w(), stem_c * size(config.expansion)))
+    return ops::inverted_residual(g, "stages.0.down", stem, out_c, {size(config.expansion), size(config.kernel), 2});
+  const Value x = ops::stem_conv(g, "stem", image, stem_c);
+  g.plan.stage("stem", x);
+  return inverted_residual(g, "stages.0.down", x, out_c, 2, config);
+}
+
 Value inverted_residual(const Graph& g, const std::string& name, const Value& x, std::size_t out_c, std::size_t stride,
                         const InvertedResidualConfig& config) {
-  const std::size_t k = size(config.kernel);
+  const std::size_t k = size(config.kernel), expansion = size(config.expansion);
+  const bool has_residual = stride == 1 && x.c == out_c;
+  if (g.plan.options().fuse && expansion != 1 && ops::worth_strips(x.h, x.w, x.c * expansion))
+    return ops::inverted_residual(g, name, x, out_c, {expansion, k, stride, has_residual});
   Value y = x;
-  if (config.expansion != 1)
-    y = ops::pointwise(g, name + ".expand", y, x.c * size(config.expansion), {Activation::relu6});
+  if (expansion != 1) y = ops::pointwise(g, name + ".expand", y, x.c * expansion, {Activation::relu6});
   y = ops::depthwise(g, name + ".depthwise", y, {k, k, stride, 1, Activation::relu6});
-  const Value residual = stride == 1 && x.c == out_c ? x : Value{};
-  return ops::pointwise(g, name + ".project", y, out_c, {Activation::none, residual});
+  return ops::pointwise(g, name + ".project", y, out_c, {Activation::none, has_residual ? x : Value{}});
 }
 
 Value cartesian_block(const Graph& g, const std::string& name, const Value& x, const LemoreConfig& config,
@@ -77,11 +92,33 @@ Value nested_layer(const Graph& g, const std::string& name, const Value& tokens,
   return ops::pointwise(g, name + ".ffn.project", y, e, {Activation::none, x});
 }
 
-Value gated_fusion(const Graph& g, const std::string& name, const Value& local, const Value& globl, std::size_t out_c) {
-  const Value gate = ops::pointwise(g, name + ".gate", globl, out_c, {Activation::sigmoid});
-  const Value shift = ops::pointwise(g, name + ".globl", globl, out_c);
-  const Value scaled = ops::pointwise(g, name + ".local", local, out_c);
-  return ops::gated_fusion(g, name, scaled, gate, shift);
+Value fusion_head(const Graph& g, const std::vector<Value>& local, const Value& tokens, std::size_t h, std::size_t w,
+                  std::size_t fused_c, std::size_t outputs) {
+  // Gate and global part at token size.
+  std::vector<ops::FusionScale> scales;
+  std::size_t channel = 0;
+  for (std::size_t i = 0; i < local.size(); ++i) {
+    const std::string name = "fusion." + std::to_string(i);
+    const Value globl = tokens.channels(channel, local[i].c);
+    scales.push_back({name, local[i], ops::pointwise(g, name + ".gate", globl, fused_c, {Activation::sigmoid}),
+                      ops::pointwise(g, name + ".globl", globl, fused_c)});
+    channel += local[i].c;
+  }
+  const plan::Options& options = g.plan.options();
+  if (options.fuse && !options.keep_stages) return ops::fusion_head(g, scales, h, w, outputs);
+
+  std::vector<Value> fused;
+  for (const ops::FusionScale& s : scales) {
+    fused.push_back(
+        ops::gated_fusion(g, s.name, ops::pointwise(g, s.name + ".local", s.local, fused_c), s.gate, s.globl));
+    g.plan.stage(s.name, fused.back());
+  }
+  const Value sum = g.plan.value(h, w, fused_c);
+  for (std::size_t i = 0; i < fused.size(); ++i)
+    ops::resize_into(g, "head.resize." + std::to_string(i), fused[i], sum, i > 0);
+  const Value head = ops::pointwise(g, "head.fuse", sum, fused_c, {Activation::relu6});
+  g.plan.stage("head.fuse", head);
+  return ops::pointwise(g, "head.classifier", head, outputs);
 }
 
 }  // namespace lemore::blocks

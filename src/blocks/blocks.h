@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "config/lemore_config.h"
 #include "ops/ops.h"
@@ -11,6 +12,10 @@ namespace lemore::blocks {
 
 using ops::Graph;
 using plan::Value;
+
+/// "stem" and "stages.0.down": a 3x3 convolution with stride 2 (relu6), then an inverted residual with stride 2.
+Value stem_and_down(const Graph& g, const Value& image, std::size_t stem_c, std::size_t out_c,
+                    const InvertedResidualConfig& config);
 
 /// MobileNetV2's block: expand (relu6), depthwise (relu6), project; plus the input when the stride is 1 and channels
 /// match.
@@ -24,7 +29,10 @@ Value cartesian_block(const Graph& g, const std::string& name, const Value& x, c
 /// One layer of nested attention and its feed-forward network, on tokens [h, w, e].
 Value nested_layer(const Graph& g, const std::string& name, const Value& tokens, const LemoreConfig& config);
 
-/// Gated fusion of a local feature with its share of the tokens: Z = local * resize(sigmoid(gate)) + resize(globl).
-Value gated_fusion(const Graph& g, const std::string& name, const Value& local, const Value& globl, std::size_t out_c);
+/// Gated fusion of the local features F1..F4 with the global ones, the tokens cut into channel groups: Z = local(F) *
+/// resize(sigmoid(gate(G))) + resize(globl(G)); then the head: every Z resized to h x w and summed, "head.fuse" (relu6)
+/// and "head.classifier" give the logits.
+Value fusion_head(const Graph& g, const std::vector<Value>& local, const Value& tokens, std::size_t h, std::size_t w,
+                  std::size_t fused_c, std::size_t outputs);
 
 }  // namespace lemore::blocks

@@ -84,7 +84,7 @@ class ConfigReader {
     const Field field = reader_.member(config, "stages");
     if (!field.value) return;
     c.stages.clear();
-    for (const Field& item : reader_.list(field, 1, 8)) {
+    for (const Field& item : reader_.list(field, 1, k_max_stages)) {
       StageConfig stage;
       if (!reader_.object(item, {"channels", "down", "blocks"})) return;
       stage.channels = static_cast<int>(reader_.integer(reader_.member(item, "channels"), 1, k_max_channels));

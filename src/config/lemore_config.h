@@ -17,6 +17,9 @@ struct InvertedResidualConfig {
   int kernel = 3;
 };
 
+/// Most stages a network may have.
+inline constexpr int k_max_stages = 8;
+
 /// A down-sampling block, inner blocks, then the Cartesian block, all of `channels` channels.
 struct StageConfig {
   int channels = 0;

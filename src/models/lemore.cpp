@@ -18,21 +18,21 @@ std::size_t ceil_div(std::size_t n, int d) { return (n + size(d) - 1) / size(d);
 
 }  // namespace
 
-Result<plan::Plan> build_lemore(const WeightFile& weights, Size input, int workers, bool keep_stages) {
+Result<plan::Plan> build_lemore(const WeightFile& weights, Size input, const plan::Options& options) {
   const LemoreConfig& config = weights.config();
-  plan::Builder builder(workers, keep_stages);
+  plan::Builder builder(options);
   const ops::Graph g{builder, weights};
   const std::size_t height = size(input.height), width = size(input.width);
 
   // Stem and four stages; F1..F4 are the local features.
   const Value image = ops::image(g, height, width);
-  Value x = ops::stem_conv(g, "stem", image, size(config.stem_channels));
-  builder.stage("stem", x);
+  Value x;
   std::vector<Value> local;
   for (std::size_t i = 0; i < config.stages.size(); ++i) {
     const StageConfig& stage = config.stages[i];
     const std::string name = "stages." + std::to_string(i);
-    x = blocks::inverted_residual(g, name + ".down", x, size(stage.channels), 2, stage.down);
+    x = i == 0 ? blocks::stem_and_down(g, image, size(config.stem_channels), size(stage.channels), stage.down)
+               : blocks::inverted_residual(g, name + ".down", x, size(stage.channels), 2, stage.down);
     builder.stage(name + ".down", x);
     for (std::size_t j = 0; j < stage.blocks.size(); ++j)
       x = blocks::inverted_residual(g, name + ".blocks." + std::to_string(j), x, size(stage.channels), 1,
@@ -65,27 +65,15 @@ Result<plan::Plan> build_lemore(const WeightFile& weights, Size input, int worke
     const Value mean = ops::global_mean(g, "mean", tokens);
     output = ops::pointwise(g, "classifier", mean, size(config.outputs()));
   } else {
-    // Gated fusion of G1..G4, the tokens cut into channel groups again, with F1..F4; summed at the head's size.
-    const std::size_t c = size(config.fusion_channels);
-    std::vector<Value> fused;
-    channel = 0;
-    for (std::size_t i = 0; i < local.size(); ++i) {
-      const std::string name = "fusion." + std::to_string(i);
-      fused.push_back(blocks::gated_fusion(g, name, local[i], tokens.channels(channel, local[i].c), c));
-      builder.stage(name, fused.back());
-      channel += local[i].c;
-    }
-    const Value sum = builder.value(ceil_div(height, config.fusion_stride), ceil_div(width, config.fusion_stride), c);
-    for (std::size_t i = 0; i < fused.size(); ++i)
-      ops::resize_into(g, "head.resize." + std::to_string(i), fused[i], sum, i > 0);
-    const Value head = ops::pointwise(g, "head.fuse", sum, c, {Activation::relu6});
-    builder.stage("head.fuse", head);
-    output = ops::pointwise(g, "head.classifier", head, size(config.outputs()));
+    output = blocks::fusion_head(g, local, tokens, ceil_div(height, config.fusion_stride),
+                                 ceil_div(width, config.fusion_stride), size(config.fusion_channels),
+                                 size(config.outputs()));
   }
   builder.stage("output", output);
 
   const std::size_t scratch =
-      config.is_classifier() ? 0 : image::label_scratch(output, input, weights.preprocessing().label_map, workers);
+      config.is_classifier() ? 0
+                             : image::label_scratch(output, input, weights.preprocessing().label_map, options.workers);
   return builder.finish(image, output, scratch);
 }
 

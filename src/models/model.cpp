@@ -7,13 +7,13 @@ namespace lemore {
 
 namespace detail {
 
-Result<plan::Plan> build_plan(const ModelData& model, Size size, int workers, bool keep_stages) {
+Result<plan::Plan> build_plan(const ModelData& model, Size size, const plan::Options& options) {
   for (const int n : {size.height, size.width})
     if (n < k_min_input || n > k_max_input)
       return Status(StatusCode::invalid_shape,
                     "input size " + std::to_string(size.height) + "x" + std::to_string(size.width) + ": expected " +
                         std::to_string(k_min_input) + ".." + std::to_string(k_max_input) + " pixels a side");
-  return models::build_lemore(model.weights, size, workers, keep_stages);
+  return models::build_lemore(model.weights, size, options);
 }
 
 namespace {
@@ -59,7 +59,7 @@ std::size_t Model::weight_bytes() const noexcept { return data_->weights.tensor_
 
 Result<std::uint64_t> Model::macs(Size size) const {
   return detail::guard([&]() -> Result<std::uint64_t> {
-    auto plan = detail::build_plan(*data_, size, 1, false);
+    auto plan = detail::build_plan(*data_, size, {});
     if (!plan.ok()) return plan.status();
     return plan->macs;
   });

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/resize_taps.h"
+#include "ops/step.h"
 
 namespace lemore::ops {
 
@@ -17,9 +18,11 @@ namespace {
 // Smallest share of rows worth a thread's start, in multiply-accumulates or elements.
 constexpr std::size_t k_grain_work = 1 << 15;
 
+}  // namespace
+
 std::size_t grain(std::size_t work_per_row) { return std::max<std::size_t>(1, k_grain_work / (work_per_row + 1)); }
 
-StepInfo info(const std::string& name, const char* op, const Value& out, std::uint64_t macs = 0, bool counted = true) {
+StepInfo info(const std::string& name, const char* op, const Value& out, std::uint64_t macs, bool counted) {
   StepInfo i;
   i.name = name;
   i.op = op;
@@ -33,7 +36,6 @@ void require(const Graph& g, bool condition, const std::string& name, const char
   if (!condition) g.plan.fail({StatusCode::invalid_shape, name + ": " + what});
 }
 
-// A constant of `count` taps of the resize src -> dst.
 Value taps(const Graph& g, std::size_t src, std::size_t dst) {
   return g.plan.constant(dst * sizeof(ResizeTap),
                          [src, dst](void* p) { core::resize_taps(src, dst, static_cast<ResizeTap*>(p)); });
@@ -41,7 +43,12 @@ Value taps(const Graph& g, std::size_t src, std::size_t dst) {
 
 const ResizeTap* taps_at(const Runtime& r, const Value& v) { return reinterpret_cast<const ResizeTap*>(r.at(v)); }
 
-}  // namespace
+void add_rows(const Runtime& r, const float* x, std::size_t n, bool first, float* sum) {
+  if (first)
+    std::copy(x, x + n, sum);
+  else
+    r.kernels->gate({1, 1, n, x, nullptr, 0, nullptr, sum, sum});
+}
 
 const float* Graph::weight(const std::string& name) const {
   const float* data = weights.find_f32(name);
@@ -126,13 +133,17 @@ Value depthwise(const Graph& g, const std::string& name, const Value& x, const D
       k.kw = options.kw;
       k.stride = options.stride;
       k.dilation = options.dilation;
+      k.pad_top = options.dilation * (options.kh - 1) / 2;
+      k.pad_left = options.dilation * (options.kw - 1) / 2;
+      k.out_w = y.w;
       k.row_begin = begin;
       k.row_end = end;
       k.x = r.at(x);
+      k.x_rows = x.h;
       k.weight = weight;
       k.bias = bias;
       k.activation = options.activation;
-      k.y = r.at(y);
+      k.y = r.at(y.rows(begin, end - begin));
       r.kernels->dwconv(k);
     });
   });
@@ -395,6 +406,14 @@ Value gated_fusion(const Graph& g, const std::string& name, const Value& local, 
 
 void resize_into(const Graph& g, const std::string& name, const Value& x, const Value& out, bool accumulate) {
   require(g, x.dense() && out.dense() && x.c == out.c, name, "needs dense maps of as many channels");
+  if (x.h == out.h && x.w == out.w) {
+    g.plan.step(info(name, "add", out), {x, out}, [=](const Runtime& r) {
+      r.split(out.h, grain(out.w * out.c), [&](std::size_t begin, std::size_t end, std::size_t) {
+        add_rows(r, r.at(x.rows(begin, 1)), (end - begin) * out.w * out.c, !accumulate, r.at(out.rows(begin, 1)));
+      });
+    });
+    return;
+  }
   const Value taps_y = taps(g, x.h, out.h), taps_x = taps(g, x.w, out.w);
   g.plan.step(info(name, "resize", out), {x, taps_y, taps_x, out}, [=](const Runtime& r) {
     r.split(out.h, grain(out.w * out.c * 2), [&](std::size_t begin, std::size_t end, std::size_t) {

@@ -34,7 +34,7 @@ Value Builder::constant(std::size_t bytes, std::function<void(void*)> fill) {
   return v;
 }
 
-void Builder::step(StepInfo info, std::initializer_list<Value> touches, std::function<void(const Runtime&)> run) {
+void Builder::step(StepInfo info, const std::vector<Value>& touches, std::function<void(const Runtime&)> run) {
   const int index = static_cast<int>(plan_.steps.size());
   Step step;
   if (info.counted) plan_.macs += info.macs;
@@ -52,7 +52,7 @@ void Builder::step(StepInfo info, std::initializer_list<Value> touches, std::fun
 
 void Builder::stage(const std::string& name, const Value& value) {
   plan_.stages.push_back({name, value, static_cast<int>(plan_.steps.size()) - 1});
-  if (keep_stages_) buffers_[static_cast<std::size_t>(value.buffer)].pinned = true;
+  if (options_.keep_stages) buffers_[static_cast<std::size_t>(value.buffer)].pinned = true;
 }
 
 void Builder::fail(Status status) {

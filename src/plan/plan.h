@@ -107,20 +107,27 @@ struct Plan {
   std::uint64_t macs = 0;
 };
 
+/// How a network is planned.
+struct Options {
+  int workers = 1;           ///< shares a step may be split into
+  bool keep_stages = false;  ///< named stages live to the end
+  bool fuse = true;          ///< layers may share a step where no stage is lost by it
+};
+
 /// Collects values and steps while a model describes itself, then gives every value its place.
 class Builder {
  public:
-  /// `workers`: shares a step may be split into. `keep_stages`: named stages live to the end.
-  Builder(int workers, bool keep_stages) : workers_(workers), keep_stages_(keep_stages) {}
+  explicit Builder(const Options& options) : options_(options) {}
 
-  std::size_t workers() const { return static_cast<std::size_t>(workers_); }
+  const Options& options() const { return options_; }
+  std::size_t workers() const { return static_cast<std::size_t>(options_.workers); }
 
   /// A value in a buffer of its own.
   Value value(std::size_t h, std::size_t w, std::size_t c);
   /// `bytes` of memory filled once, when the session is made, and kept.
   Value constant(std::size_t bytes, std::function<void(void*)> fill);
   /// Appends a step; `touches` are all values it reads or writes.
-  void step(StepInfo info, std::initializer_list<Value> touches, std::function<void(const Runtime&)> run);
+  void step(StepInfo info, const std::vector<Value>& touches, std::function<void(const Runtime&)> run);
   /// Names a value that is complete now.
   void stage(const std::string& name, const Value& value);
   /// Notes that the description names something impossible; finish() reports the first.
@@ -136,8 +143,7 @@ class Builder {
     int first = -1, last = -1;
   };
 
-  int workers_;
-  bool keep_stages_;
+  Options options_;
   std::vector<Buffer> buffers_;
   Plan plan_;
   Status status_;

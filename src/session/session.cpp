@@ -48,7 +48,7 @@ Result<std::unique_ptr<SessionData>> plan_session(const Model& model, const Sess
   if (!parallel.ok()) return parallel.status();
   s->runtime.parallel = *parallel;
 
-  auto plan = build_plan(model.data(), s->size, parallel->workers, options.keep_stages);
+  auto plan = build_plan(model.data(), s->size, {parallel->workers, options.keep_stages, options.fuse});
   if (!plan.ok()) return plan.status();
   s->plan = std::move(*plan);
   return s;

@@ -37,8 +37,12 @@ struct Problem {
     args.kw = k.kw;
     args.stride = k.stride;
     args.dilation = k.dilation;
+    args.pad_top = k.dilation * (k.kh - 1) / 2;
+    args.pad_left = k.dilation * (k.kw - 1) / 2;
+    args.out_w = out_w;
     args.row_end = out_h;
     args.x = x.data();
+    args.x_rows = h;
     args.weight = weight.data();
     args.bias = random.flip() ? bias.data() : nullptr;
     args.activation = static_cast<Activation>(random.below(5));
@@ -116,9 +120,44 @@ TEST_CASE("rows of a depthwise convolution can be split anywhere", "[kernels][dw
       for (std::size_t row = 0; row < parts.out_h; row += 2) {
         parts.args.row_begin = row;
         parts.args.row_end = std::min(row + 2, parts.out_h);
+        parts.args.y = parts.y.data() + row * parts.out_w * 19;
         table.dwconv(parts.args);
       }
       CHECK(std::memcmp(whole.y.data(), parts.y.data(), whole.y.size() * sizeof(float)) == 0);
+    }
+  });
+}
+
+TEST_CASE("a depthwise convolution reads its rows from a ring, and part of its columns", "[kernels][dwconv]") {
+  constexpr std::size_t h = 13, w = 37, c = 19;
+  for_each_table([](const kernels::KernelTable& table) {
+    for (const Kernel k : {Kernel{3, 3, 2, 1}, {3, 3, 1, 1}, {5, 5, 1, 1}, {5, 5, 2, 1}, {3, 3, 1, 2}}) {
+      Problem whole(h, w, c, k, 7);
+      table.dwconv(whole.args);
+      // Output columns 5..12: their inputs are `columns` columns from `left`, in a ring just long enough for one row.
+      const std::size_t first = 5, outputs = 7, pad = k.dilation * (k.kw - 1) / 2, reach = (k.kh - 1) * k.dilation;
+      const std::size_t left = first * k.stride - pad, columns = (outputs - 1) * k.stride + reach + 1;
+      Floats ring((reach + 1) * columns * c, k_nan), y(outputs * c, k_nan);
+      for (std::size_t row = 0; row < whole.out_h; ++row) {
+        for (std::size_t r = 0; r <= reach; ++r) {
+          const std::ptrdiff_t in = static_cast<std::ptrdiff_t>(row * k.stride + r) - static_cast<std::ptrdiff_t>(pad);
+          if (in < 0 || in >= static_cast<std::ptrdiff_t>(h)) continue;
+          const auto at = static_cast<std::size_t>(in);
+          std::memcpy(ring.data() + at % (reach + 1) * columns * c, whole.x.data() + (at * w + left) * c,
+                      columns * c * sizeof(float));
+        }
+        DepthwiseConv part = whole.args;
+        part.w = columns;
+        part.pad_left = 0;
+        part.out_w = outputs;
+        part.row_begin = row;
+        part.row_end = row + 1;
+        part.x = ring.data();
+        part.x_rows = reach + 1;
+        part.y = y.data();
+        table.dwconv(part);
+        CHECK(std::memcmp(whole.y.data() + (row * whole.out_w + first) * c, y.data(), outputs * c * sizeof(float)) == 0);
+      }
     }
   });
 }

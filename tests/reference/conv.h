@@ -9,17 +9,16 @@
 
 namespace lemore::reference {
 
-/// Output (row, column, channel) of a depthwise convolution: the taps that fall into the padding count as zero.
+/// Output (row, column, channel) of a depthwise convolution of a whole map: the taps that fall into the padding count
+/// as zero.
 inline Bounded dwconv(const kernels::DepthwiseConv& a, std::size_t row, std::size_t column, std::size_t channel) {
   using Index = std::ptrdiff_t;
   const double bias = a.bias != nullptr ? a.bias[channel] : 0.0;
   double sum = bias, magnitude = std::fabs(bias);
   for (std::size_t i = 0; i < a.kh; ++i) {
     for (std::size_t j = 0; j < a.kw; ++j) {
-      const Index y =
-          static_cast<Index>(row * a.stride + i * a.dilation) - static_cast<Index>(a.dilation * (a.kh - 1) / 2);
-      const Index x =
-          static_cast<Index>(column * a.stride + j * a.dilation) - static_cast<Index>(a.dilation * (a.kw - 1) / 2);
+      const Index y = static_cast<Index>(row * a.stride + i * a.dilation) - static_cast<Index>(a.pad_top);
+      const Index x = static_cast<Index>(column * a.stride + j * a.dilation) - static_cast<Index>(a.pad_left);
       if (y < 0 || x < 0 || y >= static_cast<Index>(a.h) || x >= static_cast<Index>(a.w)) continue;
       const double product =
           static_cast<double>(a.x[(static_cast<std::size_t>(y) * a.w + static_cast<std::size_t>(x)) * a.c + channel]) *

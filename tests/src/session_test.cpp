@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
@@ -31,6 +32,41 @@ void run_backwards(void*, int tasks, ParallelFor::Body body, void* context) {
 }
 
 }  // namespace
+
+TEST_CASE("layers computed together give the bits of layers computed one after the other", "[session]") {
+  const Model model = tiny_model(
+      R"({"input_size": [256, 256], "num_classes": 19, "stem_channels": 12, "stages": [{"channels": 8},)"
+      R"( {"channels": 20, "down": {"expansion": 8, "kernel": 5},)"
+      R"( "blocks": [{"expansion": 8, "kernel": 5}, {"expansion": 8, "kernel": 3}]}],)"
+      R"( "nested": {"layers": 1, "key_dim": 4, "value_dim": 6}, "fusion_channels": 28, "fusion_stride": 4})");
+  // Large enough for strips; odd; wide enough for tiles of columns; with few rows for each of the threads.
+  for (const Size size : {Size{256, 320}, Size{201, 333}, Size{64, 2040}, Size{520, 70}}) {
+    const auto image = random_image({90, 120}, PixelFormat::rgb, 5);
+    std::vector<float> expected;
+    std::size_t unfused_bytes = 0;
+    for (const bool fuse : {false, true}) {
+      for (const int threads : {1, 2, 5}) {
+        SessionOptions options;
+        options.size = size;
+        options.threads = threads;
+        options.fuse = fuse;
+        auto session = Session::create(model, options);
+        REQUIRE(session.ok());
+        const auto& steps = session->steps();
+        REQUIRE(fuse ==
+                std::any_of(steps.begin(), steps.end(), [](const StepInfo& s) { return s.op == "fusion_head"; }));
+        REQUIRE(fuse ==
+                std::any_of(steps.begin(), steps.end(), [](const StepInfo& s) { return s.op == "inverted_residual"; }));
+        if (!fuse && threads == 1) unfused_bytes = session->arena_bytes();
+        if (fuse && threads == 1) CHECK(session->arena_bytes() < unfused_bytes);
+        auto logits = logits_of(*session, image.view());
+        if (expected.empty()) expected = logits;
+        INFO(size.height << "x" << size.width << " fuse " << fuse << " threads " << threads);
+        REQUIRE(same_bits(logits, expected));
+      }
+    }
+  }
+}
 
 TEST_CASE("the same bits for any number of threads", "[session]") {
   const Model model = tiny_model();
