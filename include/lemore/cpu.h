@@ -3,6 +3,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lemore/export.h"
 #include "lemore/status.h"
 
 namespace lemore {
@@ -16,20 +17,20 @@ enum class Isa {
 };
 
 /// "portable", "avx2", "avx512" or "neon": what LEMORE_ISA and parse_isa take. Never null.
-const char* isa_name(Isa isa) noexcept;
+LEMORE_API const char* isa_name(Isa isa) noexcept;
 
 /// The ISAs this library was built with, best first.
-std::vector<Isa> built_isas();
+LEMORE_API std::vector<Isa> built_isas();
 
 /// Those of them that this CPU and operating system can run, best first; portable is always one.
-std::vector<Isa> supported_isas();
+LEMORE_API std::vector<Isa> supported_isas();
 
 /// The ISA with this name. unsupported when the name is unknown, or this build or this CPU lacks it; the message lists
 /// the names that would do.
-Result<Isa> parse_isa(std::string_view name);
+LEMORE_API Result<Isa> parse_isa(std::string_view name);
 
 /// What LEMORE_ISA in the environment names, with the errors of parse_isa; without it (or when it is empty) the best
 /// supported.
-Result<Isa> default_isa();
+LEMORE_API Result<Isa> default_isa();
 
 }  // namespace lemore

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lemore/export.h"
 #include "lemore/image.h"
 #include "lemore/status.h"
 #include "lemore/tensor.h"
@@ -56,7 +57,7 @@ struct LoadOptions {
 /// A network with its weights: immutable, so one model serves any number of sessions on any number of threads.
 ///
 /// Copying a Model copies a handle; the weights live as long as any handle or Session of them.
-class Model {
+class LEMORE_API Model {
  public:
   /// Loads the weight file at `path` (format: weights/README.md). The file is mapped and its tensors are used in place
   /// when they lie on 64-byte boundaries, as tools/convert.py writes them; otherwise they are copied. Errors io_error,

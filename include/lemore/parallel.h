@@ -1,5 +1,7 @@
 #pragma once
 
+#include "lemore/export.h"
+
 namespace lemore {
 
 /// How a session runs its work on several threads: lemore starts no thread of its own beyond this.
@@ -19,12 +21,12 @@ struct ParallelFor {
 /// OpenMP's pool with `threads` threads, or serial where lemore was built without OpenMP. Requires threads >= 1.
 /// OpenMP's threads wait for work in a busy loop: on cores that others use too, a pool whose threads sleep is far
 /// faster. GNU's runtime allocates nothing after the first run; LLVM's allocates a little in each parallel region.
-ParallelFor openmp_parallel_for(int threads) noexcept;
+LEMORE_API ParallelFor openmp_parallel_for(int threads) noexcept;
 
 /// Everything on the calling thread.
-ParallelFor serial_parallel_for() noexcept;
+LEMORE_API ParallelFor serial_parallel_for() noexcept;
 
 /// Cores this process may use: CPU affinity and cgroup quota considered. At least 1; always 1 without OpenMP.
-int default_threads() noexcept;
+LEMORE_API int default_threads() noexcept;
 
 }  // namespace lemore

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lemore/export.h"
 #include "lemore/session.h"
 
 namespace lemore {
@@ -24,7 +25,7 @@ enum class Mode : std::uint8_t {
 };
 
 /// The name of a mode: "whole", "keep" or "slide". Never null.
-const char* mode_name(Mode mode) noexcept;
+LEMORE_API const char* mode_name(Mode mode) noexcept;
 
 struct SegmenterOptions {
   Mode mode = Mode::whole;
@@ -43,7 +44,7 @@ struct PhaseTimes {
 
 /// From an image to its label map, in one of the three modes. One per thread, like Session; it re-plans when an image's
 /// size asks for it, and keeps its memory for the next one.
-class Segmenter {
+class LEMORE_API Segmenter {
  public:
   /// Errors    as Session::create; invalid_argument for a stride beyond the window or a classifier.
   static Result<Segmenter> create(const Model& model, const SegmenterOptions& options = {});

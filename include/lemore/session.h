@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lemore/cpu.h"
+#include "lemore/export.h"
 #include "lemore/image.h"
 #include "lemore/model.h"
 #include "lemore/parallel.h"
@@ -54,7 +55,7 @@ struct StepTime {
 /// Everything is planned and allocated by create() and resize(); run() and label_map() allocate nothing, start no
 /// threads of their own, print nothing and throw nothing. The same input gives the same bits for any number of threads
 /// on the same ISA.
-class Session {
+class LEMORE_API Session {
  public:
   /// Exact bytes of the arena a session with these options needs (threads and keep_stages matter).
   /// Errors    as create.

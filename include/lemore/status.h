@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "lemore/export.h"
+
 namespace lemore {
 
 /// What went wrong, for programs; the sentence in Status::message() is for people.
@@ -21,7 +23,7 @@ enum class StatusCode {
 };
 
 /// The name of a code, for instance "invalid_file". Never null.
-const char* status_code_name(StatusCode code) noexcept;
+LEMORE_API const char* status_code_name(StatusCode code) noexcept;
 
 /// Success, or a code and one sentence that names what was expected and what came. Must be used.
 ///

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "lemore/export.h"
 #include "lemore/status.h"
 
 namespace lemore {
@@ -18,12 +19,12 @@ constexpr std::size_t k_alignment = 64;
 enum class DType : std::uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, u64, u32, u16, u8, boolean };
 
 /// Bytes of one element.
-std::size_t dtype_size(DType type) noexcept;
+LEMORE_API std::size_t dtype_size(DType type) noexcept;
 /// safetensors' name of a type, for instance "F32". Never null.
-const char* dtype_name(DType type) noexcept;
+LEMORE_API const char* dtype_name(DType type) noexcept;
 
 /// Extents of a tensor, outermost first. At most k_max_rank of them; held inline.
-class Shape {
+class LEMORE_API Shape {
  public:
   static constexpr int k_max_rank = 8;
 
@@ -58,7 +59,7 @@ enum class Layout : std::uint8_t {
 
 /// Elements somebody else owns: dense, row-major in the order of the shape. Copying a view copies no element.
 /// Thread-safety: reading is safe from any number of threads while nobody writes the elements.
-struct TensorView {
+struct LEMORE_API TensorView {
   const void* data = nullptr;
   DType dtype = DType::f32;
   Layout layout = Layout::plain;
@@ -75,7 +76,7 @@ struct TensorView {
 };
 
 /// A tensor that owns its elements, aligned to k_alignment. Movable; copy with clone().
-class Tensor {
+class LEMORE_API Tensor {
  public:
   Tensor() = default;
   /// A zeroed tensor. Errors: out_of_memory, also for a shape whose size overflows.

@@ -1,0 +1,40 @@
+# What `cmake --install` puts where: the library with its headers, and what find_package(lemore CONFIG) and pkg-config read.
+# Components, which are the Debian packages too: runtime, development, tool.
+include(CMakePackageConfigHelpers)
+
+install(TARGETS lemore EXPORT lemore
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/lemore DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
+        FILES_MATCHING PATTERN "*.h")
+
+set(lemore_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/lemore)
+install(EXPORT lemore NAMESPACE lemore:: FILE lemoreTargets.cmake DESTINATION ${lemore_cmake_dir} COMPONENT development)
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/lemoreConfig.cmake.in ${PROJECT_BINARY_DIR}/lemoreConfig.cmake
+                              INSTALL_DESTINATION ${lemore_cmake_dir})
+# Before 1.0 a minor version may change the API.
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/lemoreConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/lemoreConfig.cmake ${PROJECT_BINARY_DIR}/lemoreConfigVersion.cmake
+        DESTINATION ${lemore_cmake_dir} COMPONENT development)
+
+# Who links the static library links what it needs. A shared library brings it; Libs.private is for `pkg-config --static`.
+set(private_libs -lstdc++ -lm)
+if(LEMORE_OPENMP)
+  foreach(name IN LISTS OpenMP_CXX_LIB_NAMES)
+    list(APPEND private_libs -l${name})
+  endforeach()
+endif()
+list(REMOVE_DUPLICATES private_libs)
+list(JOIN private_libs " " private_libs)
+if(BUILD_SHARED_LIBS)
+  set(lemore_pc_libs "-llemore")
+  set(lemore_pc_private_libs "${private_libs}")
+else()
+  set(lemore_pc_libs "-llemore ${private_libs}")
+  set(lemore_pc_private_libs "")
+endif()
+# A prefix beside the file, so that an installed tree can be moved.
+file(RELATIVE_PATH lemore_pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" lemore_pc_prefix "${lemore_pc_prefix}")
+configure_file(${CMAKE_CURRENT_LIST_DIR}/lemore.pc.in ${PROJECT_BINARY_DIR}/lemore.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/lemore.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
