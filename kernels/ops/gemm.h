@@ -18,9 +18,9 @@ constexpr size_t k_panel = 16;
 ///           A plain row-major matrix: rhs_k_stride = its row stride, rhs_panel_stride = 16, not padded: nothing beyond
 ///           n is read.
 /// Requires  m, n, k may be 0; k = 0 leaves an empty sum. dst may be residual (same stride); it overlaps nothing else.
-/// Accuracy  gemm_tol * (k + 1) * 2^-24 * (|lhs| x |rhs| + |dst|) before the epilogue, each step of which rounds once
-///           more (sigmoid: sigmoid_tol_ulp). An element's bits depend on its row and column alone, not on m, n or the
-///           tile it falls in.
+/// Accuracy  gemm_tol * (k + 1) * 2^-24 * (|lhs| x |rhs| + |dst| + |bias|), where a sum may begin with dst or bias; the
+///           rest of the epilogue rounds once more a step (sigmoid: sigmoid_tol_ulp). An element's bits depend on its
+///           row and column alone, not on m, n or the tile it falls in.
 struct Gemm {
   size_t m = 0, n = 0, k = 0;
   const float* lhs = nullptr;

@@ -29,141 +29,152 @@ LEMORE_INLINE size_t next_tile_vectors(size_t left) {
   return left < k_tile_vectors ? left : k_tile_vectors;
 }
 
-/// Sigmoid and its kin would be inlined once for each sum of a tile; they run in a loop over its copy in memory.
-__attribute__((noinline)) void activate_values(float* values, size_t vectors, Activation activation) {
-  for (size_t i = 0; i < vectors; ++i)
-    store(activate(load(values + i * Vec::lanes), activation), values + i * Vec::lanes);
-}
-
-/// Sums of mr rows from `row` and nv vectors of columns from `col`; the last vector has `last` valid columns.
-template <size_t mr, size_t nv>
-__attribute__((noinline)) void multiply_tile(const Product& p, const float* rhs, size_t row, size_t col, size_t last) {
-  const Gemm& g = *p.gemm;
-  Vec sum[mr][nv];
-  LEMORE_UNROLL
-  for (size_t i = 0; i < mr; ++i) {
-    LEMORE_UNROLL
-    for (size_t v = 0; v < nv; ++v) sum[i][v] = zero();
-  }
-  if (p.sums_in != nullptr) {
-    LEMORE_UNROLL
-    for (size_t i = 0; i < mr; ++i) {
-      LEMORE_UNROLL
-      for (size_t v = 0; v < nv; ++v)
-        sum[i][v] = load(p.sums_in + (row + i) * k_panel + (col % k_panel) + v * Vec::lanes);
+/// The end of a tile that the quick path does not know: `rows` rows of sums, `vectors` in each, from (row, col) of dst.
+__attribute__((noinline)) void finish(const Gemm& g, float* sums, size_t rows, size_t vectors, size_t row, size_t col,
+                                      size_t last) {
+  for (size_t i = 0; i < rows; ++i) {
+    for (size_t v = 0; v < vectors; ++v) {
+      const size_t n = v + 1 == vectors ? last : Vec::lanes, at = col + v * Vec::lanes;
+      Vec sum = load(sums + (i * vectors + v) * Vec::lanes);
+      if (g.scale != nullptr)
+        sum = mul_add(sum, load_up_to(g.scale + at, n), g.bias != nullptr ? load_up_to(g.bias + at, n) : zero());
+      else if (g.accumulate && g.bias != nullptr)
+        sum = sum + load_up_to(g.bias + at, n);
+      sum = activate(sum, g.activation);
+      if (g.residual != nullptr) sum = sum + load_up_to(g.residual + (row + i) * g.residual_stride + at, n);
+      store_up_to(sum, g.dst + (row + i) * g.dst_stride + at, n);
     }
   }
+}
 
-  const float* lhs[mr];
+/// Rows row..row_end of nv vectors of columns from `col`, as many whole tiles of mr rows as there are; the last vector
+/// has `last` valid columns. Gives the first row left. A sum begins with what it adds to, or else the bias.
+template <size_t mr, size_t nv>
+__attribute__((noinline)) size_t multiply_tiles(const Product& p, const float* rhs, size_t row, size_t row_end,
+                                                size_t col, size_t last) {
+  const Gemm& g = *p.gemm;
+  // Copies, which a store through a vector's type cannot change.
+  const size_t k = p.k, runs = p.runs, run_stride = p.run_stride, b_step = p.rhs_k_stride;
+  const size_t panel_stride = p.rhs_panel_stride, dst_stride = g.dst_stride;
+  const float *const sums_in = p.sums_in, *const scales = g.scale, *const biases = g.bias;
+  float* const sums_out = p.sums_out;
+  float* const dst = g.dst + col;
+  const bool accumulate = g.accumulate;
+
+  const auto count = [last](size_t v) { return v + 1 == nv ? last : Vec::lanes; };
+  const bool bias_first = biases != nullptr && scales == nullptr && !accumulate && sums_in == nullptr;
+  const bool is_relu = g.activation == Activation::relu6 || g.activation == Activation::relu;
+  // Infinity as the upper bound makes it relu; bound first, so that NaN passes.
+  const Vec bound = set(g.activation == Activation::relu6 ? 6.0f : __builtin_inff());
+  const bool quick = g.residual == nullptr && (is_relu || g.activation == Activation::none) &&
+                     !(accumulate && biases != nullptr && scales == nullptr);
+  size_t row_offset[mr];
   LEMORE_UNROLL
-  for (size_t i = 0; i < mr; ++i) lhs[i] = g.lhs + (row + i) * g.lhs_stride;
-  for (size_t run = 0; run < p.runs; ++run) {
-    for (size_t r = 0; r < p.k; ++r) {
-      Vec b[nv];
+  for (size_t i = 0; i < mr; ++i) row_offset[i] = i * g.lhs_stride;
+  const float* lhs = g.lhs + row * g.lhs_stride;
+  for (; row_end - row >= mr; row += mr) {
+    Vec sum[mr][nv];
+    if (bias_first) {
       LEMORE_UNROLL
-      for (size_t v = 0; v < nv; ++v)
-        b[v] = load(rhs + v / k_panel_vectors * p.rhs_panel_stride + v % k_panel_vectors * Vec::lanes);
+      for (size_t v = 0; v < nv; ++v) {
+        const Vec bias = load_up_to(biases + col + v * Vec::lanes, count(v));
+        LEMORE_UNROLL
+        for (size_t i = 0; i < mr; ++i) sum[i][v] = bias;
+      }
+    } else {
       LEMORE_UNROLL
       for (size_t i = 0; i < mr; ++i) {
-        const Vec a = set(lhs[i][r]);
         LEMORE_UNROLL
-        for (size_t v = 0; v < nv; ++v) sum[i][v] = mul_add(a, b[v], sum[i][v]);
+        for (size_t v = 0; v < nv; ++v) sum[i][v] = zero();
       }
-      rhs += p.rhs_k_stride;
+      if (sums_in != nullptr) {
+        LEMORE_UNROLL
+        for (size_t i = 0; i < mr; ++i) {
+          LEMORE_UNROLL
+          for (size_t v = 0; v < nv; ++v)
+            sum[i][v] = load(sums_in + (row + i) * k_panel + (col % k_panel) + v * Vec::lanes);
+        }
+      } else if (accumulate) {
+        LEMORE_UNROLL
+        for (size_t i = 0; i < mr; ++i) {
+          LEMORE_UNROLL
+          for (size_t v = 0; v < nv; ++v)
+            sum[i][v] = load_up_to(dst + (row + i) * dst_stride + v * Vec::lanes, count(v));
+        }
+      }
     }
-    LEMORE_UNROLL
-    for (size_t i = 0; i < mr; ++i) lhs[i] += p.run_stride;
-  }
 
-  if (p.sums_out != nullptr) {
-    LEMORE_UNROLL
-    for (size_t i = 0; i < mr; ++i) {
-      LEMORE_UNROLL
-      for (size_t v = 0; v < nv; ++v)
-        store(sum[i][v], p.sums_out + (row + i) * k_panel + (col % k_panel) + v * Vec::lanes);
+    const float* b_row = rhs;
+    for (size_t run = 0; run < runs; ++run) {
+      const float* a_column = lhs + run * run_stride;
+      for (size_t r = k; r > 0; --r) {
+        Vec b[nv];
+        LEMORE_UNROLL
+        for (size_t v = 0; v < nv; ++v)
+          b[v] = load(b_row + v / k_panel_vectors * panel_stride + v % k_panel_vectors * Vec::lanes);
+        LEMORE_UNROLL
+        for (size_t i = 0; i < mr; ++i) {
+          const Vec a = set(a_column[row_offset[i]]);
+          LEMORE_UNROLL
+          for (size_t v = 0; v < nv; ++v) sum[i][v] = mul_add(a, b[v], sum[i][v]);
+        }
+        b_row += b_step;
+        ++a_column;
+      }
     }
-    return;
-  }
+    lhs += mr * g.lhs_stride;
 
-  // One column at a time keeps scale and bias in a register; the loops over the tile are unrolled.
-  const auto count = [last](size_t v) { return v + 1 == nv ? last : Vec::lanes; };
-  float* dst = g.dst + row * g.dst_stride + col;
-  if (g.accumulate) {
-    LEMORE_UNROLL
-    for (size_t v = 0; v < nv; ++v) {
+    if (sums_out != nullptr) {
       LEMORE_UNROLL
-      for (size_t i = 0; i < mr; ++i)
-        sum[i][v] = sum[i][v] + load_up_to(dst + i * g.dst_stride + v * Vec::lanes, count(v));
+      for (size_t i = 0; i < mr; ++i) {
+        LEMORE_UNROLL
+        for (size_t v = 0; v < nv; ++v)
+          store(sum[i][v], sums_out + (row + i) * k_panel + (col % k_panel) + v * Vec::lanes);
+      }
+    } else if (quick) {
+      if (scales != nullptr) {
+        LEMORE_UNROLL
+        for (size_t v = 0; v < nv; ++v) {
+          const Vec scale = load_up_to(scales + col + v * Vec::lanes, count(v));
+          const Vec bias = biases != nullptr ? load_up_to(biases + col + v * Vec::lanes, count(v)) : zero();
+          LEMORE_UNROLL
+          for (size_t i = 0; i < mr; ++i) sum[i][v] = mul_add(sum[i][v], scale, bias);
+        }
+      }
+      if (is_relu) {
+        LEMORE_UNROLL
+        for (size_t i = 0; i < mr; ++i) {
+          LEMORE_UNROLL
+          for (size_t v = 0; v < nv; ++v) sum[i][v] = min(bound, max(zero(), sum[i][v]));
+        }
+      }
+      float* out = dst + row * dst_stride;
+      LEMORE_UNROLL
+      for (size_t i = 0; i < mr; ++i) {
+        LEMORE_UNROLL
+        for (size_t v = 0; v < nv; ++v) store_up_to(sum[i][v], out + i * dst_stride + v * Vec::lanes, count(v));
+      }
+    } else {
+      float sums[mr * nv * Vec::lanes];
+      LEMORE_UNROLL
+      for (size_t i = 0; i < mr; ++i) {
+        LEMORE_UNROLL
+        for (size_t v = 0; v < nv; ++v) store(sum[i][v], sums + (i * nv + v) * Vec::lanes);
+      }
+      finish(g, sums, mr, nv, row, col, last);
     }
   }
-  if (g.scale != nullptr) {
-    LEMORE_UNROLL
-    for (size_t v = 0; v < nv; ++v) {
-      const Vec scale = load_up_to(g.scale + col + v * Vec::lanes, count(v));
-      const Vec bias = g.bias != nullptr ? load_up_to(g.bias + col + v * Vec::lanes, count(v)) : zero();
-      LEMORE_UNROLL
-      for (size_t i = 0; i < mr; ++i) sum[i][v] = mul_add(sum[i][v], scale, bias);
-    }
-  } else if (g.bias != nullptr) {
-    LEMORE_UNROLL
-    for (size_t v = 0; v < nv; ++v) {
-      const Vec bias = load_up_to(g.bias + col + v * Vec::lanes, count(v));
-      LEMORE_UNROLL
-      for (size_t i = 0; i < mr; ++i) sum[i][v] = sum[i][v] + bias;
-    }
-  }
-  if (g.activation == Activation::relu6 || g.activation == Activation::relu) {
-    // Infinity as the upper bound makes it relu; bound first, so that NaN passes.
-    const Vec bound = set(g.activation == Activation::relu6 ? 6.0f : __builtin_inff());
-    LEMORE_UNROLL
-    for (size_t i = 0; i < mr; ++i) {
-      LEMORE_UNROLL
-      for (size_t v = 0; v < nv; ++v) sum[i][v] = min(bound, max(zero(), sum[i][v]));
-    }
-  } else if (g.activation != Activation::none) {
-    float values[mr * nv * Vec::lanes];
-    LEMORE_UNROLL
-    for (size_t i = 0; i < mr; ++i) {
-      LEMORE_UNROLL
-      for (size_t v = 0; v < nv; ++v) store(sum[i][v], values + (i * nv + v) * Vec::lanes);
-    }
-    activate_values(values, mr * nv, g.activation);
-    LEMORE_UNROLL
-    for (size_t i = 0; i < mr; ++i) {
-      LEMORE_UNROLL
-      for (size_t v = 0; v < nv; ++v) sum[i][v] = load(values + (i * nv + v) * Vec::lanes);
-    }
-  }
-  if (g.residual != nullptr) {
-    const float* residual = g.residual + row * g.residual_stride + col;
-    LEMORE_UNROLL
-    for (size_t v = 0; v < nv; ++v) {
-      LEMORE_UNROLL
-      for (size_t i = 0; i < mr; ++i)
-        sum[i][v] = sum[i][v] + load_up_to(residual + i * g.residual_stride + v * Vec::lanes, count(v));
-    }
-  }
-  LEMORE_UNROLL
-  for (size_t v = 0; v < nv; ++v) {
-    LEMORE_UNROLL
-    for (size_t i = 0; i < mr; ++i) store_up_to(sum[i][v], dst + i * g.dst_stride + v * Vec::lanes, count(v));
-  }
+  return row;
 }
 
-/// All rows row_begin..row_end of one tile's columns. Row tails take smaller tiles; a sum has the same order in each.
+/// All rows row..row_end of one tile's columns. Row tails take smaller tiles; a sum has the same order in each.
 template <size_t nv>
 void multiply_columns(const Product& p, const float* rhs, size_t row, size_t row_end, size_t col, size_t last) {
   constexpr size_t mr = tile_rows(nv);
-  for (; row_end - row >= mr; row += mr) multiply_tile<mr, nv>(p, rhs, row, col, last);
-  if (mr > 4 && row_end - row >= 4) {
-    multiply_tile<4, nv>(p, rhs, row, col, last);
-    row += 4;
-  }
-  if (row_end - row >= 2) {
-    multiply_tile<2, nv>(p, rhs, row, col, last);
-    row += 2;
-  }
-  if (row_end > row) multiply_tile<1, nv>(p, rhs, row, col, last);
+  row = multiply_tiles<mr, nv>(p, rhs, row, row_end, col, last);
+  if (mr > 4 && row_end - row >= 4) row = multiply_tiles<4, nv>(p, rhs, row, row_end, col, last);
+  if (row_end - row >= 2) row = multiply_tiles<2, nv>(p, rhs, row, row_end, col, last);
+  if (row_end > row) multiply_tiles<1, nv>(p, rhs, row, row_end, col, last);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace {
 std::size_t ceil_div(std::size_t n, std::size_t d) { return (n + d - 1) / d; }
 
 // What a strip keeps should stay in a second-level cache of 512 KB beside the weights.
-constexpr std::size_t k_strip_bytes = 384 << 10;
+constexpr std::size_t k_strip_bytes = 128 << 10;
 // Smaller expanded maps stay there without strips.
 constexpr std::size_t k_worth_bytes = 640 << 10;
 // Pixels a product should have, so that its weights are read for more than a few.

@@ -37,8 +37,9 @@ inline Bounded gemm(const kernels::Gemm& g, const float* old_dst, std::size_t i,
     sum += old_dst[i * g.dst_stride + j];
     magnitude += std::fabs(old_dst[i * g.dst_stride + j]);
   }
-  const double error = kernels::gemm_tol * (static_cast<double>(g.k) + 1.0) / (1 << 24) * magnitude;
   const double scale = g.scale != nullptr ? g.scale[j] : 1.0, bias = g.bias != nullptr ? g.bias[j] : 0.0;
+  if (g.scale == nullptr) magnitude += std::fabs(bias);
+  const double error = kernels::gemm_tol * (static_cast<double>(g.k) + 1.0) / (1 << 24) * magnitude;
   double residual = 0.0;
   if (g.residual == g.dst && g.residual != nullptr)
     residual = old_dst[i * g.dst_stride + j];
