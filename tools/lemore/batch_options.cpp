@@ -16,10 +16,12 @@ Result<Mode> parse_mode(const std::string& text) {
 }  // namespace
 
 void add_batch_options(CLI::App& command, BatchOptions& options) {
-  command
-      .add_option("--mode", options.mode,
-                  "whole (resize to the network), keep (the image's own size) or slide (windows); default: whole")
-      ->type_name("MODE");
+  complete_with(
+      *command
+           .add_option("--mode", options.mode,
+                       "whole (resize to the network), keep (the image's own size) or slide (windows); default: whole")
+           ->type_name("MODE"),
+      "whole keep slide");
   command.add_option("--stride", options.stride, "Distance of slide's windows; default: two thirds of a window")
       ->type_name("HxW");
   add_compute_options(command, options.compute);
@@ -32,9 +34,12 @@ void add_batch_options(CLI::App& command, BatchOptions& options) {
   command.add_option("--max-pixels", options.max_pixels, "Refuse larger images before decoding; default: 268435456")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{65535} * 65535).description(""))
       ->type_name("N");
-  command.add_option("--progress", options.progress, "auto (a bar on a terminal), plain (a line an image) or none")
-      ->check(CLI::IsMember({"auto", "plain", "none"}).description(""))
-      ->type_name("STYLE");
+  complete_with(
+      *command
+           .add_option("--progress", options.progress, "auto (a bar on a terminal), plain (a line an image) or none")
+           ->check(CLI::IsMember({"auto", "plain", "none"}).description(""))
+           ->type_name("STYLE"),
+      "auto plain none");
 }
 
 Result<SegmenterOptions> segmenter_options(const BatchOptions& options) {

@@ -293,9 +293,12 @@ void add_bench_command(CLI::App& app, int& exit_code) {
       ->type_name("");
   command->add_option("--size", options->size, "Input height and width; default: what it was trained for")
       ->type_name("HxW");
-  command->add_option("--output", options->output, "What a run ends with: logits, labels or image; default: logits")
-      ->check(CLI::IsMember({"logits", "labels", "image"}).description(""))
-      ->type_name("WHAT");
+  complete_with(
+      *command
+           ->add_option("--output", options->output, "What a run ends with: logits, labels or image; default: logits")
+           ->check(CLI::IsMember({"logits", "labels", "image"}).description(""))
+           ->type_name("WHAT"),
+      "logits labels image");
   command->add_option("--runs", options->runs, "Runs that are measured; default: 20")
       ->check(CLI::Range(1, 1000000).description(""))
       ->type_name("N");

@@ -333,11 +333,14 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_option("-o,--out", options->out, "File for one input, else folder; - is standard output")
       ->required()
       ->type_name("OUT");
-  command->add_option("--emit", options->emit, "labels, overlay, color, confidence, json, npy; default: labels,overlay")
-      ->delimiter(',')
-      ->expected(1)
-      ->take_all()
-      ->type_name("KINDS");
+  complete_with(*command
+                     ->add_option("--emit", options->emit,
+                                  "labels, overlay, color, confidence, json, npy; default: labels,overlay")
+                     ->delimiter(',')
+                     ->expected(1)
+                     ->take_all()
+                     ->type_name("KINDS"),
+                "labels overlay color confidence json npy");
   command->add_option("--opacity", options->opacity, "Of the colours in the overlay; default: 0.5")
       ->check(CLI::Range(0.0, 1.0).description(""))
       ->type_name("0..1");

@@ -11,10 +11,11 @@ void add_compute_options(CLI::App& command, ComputeOptions& options) {
   command.add_option("-t,--threads", options.threads, "Threads of the network; 0: the cores this process may use")
       ->check(CLI::Range(0, 1024).description(""))
       ->type_name("N");
-  command
-      .add_option("--isa", options.isa,
-                  "Instruction set: portable, avx2, avx512 or neon; default: the best (or LEMORE_ISA)")
-      ->type_name("NAME");
+  complete_with(*command
+                     .add_option("--isa", options.isa,
+                                 "Instruction set: portable, avx2, avx512 or neon; default: the best (or LEMORE_ISA)")
+                     ->type_name("NAME"),
+                "portable avx2 avx512 neon");
 }
 
 Result<Isa> chosen_isa(const ComputeOptions& options) {
@@ -47,6 +48,20 @@ Result<Size> parse_size(const std::string& option, const std::string& text) {
 }
 
 std::string to_text(Size size) { return std::to_string(size.height) + "x" + std::to_string(size.width); }
+
+// An inactive validator checks nothing and does not show in the help: it carries the words in its description.
+void complete_with(CLI::Option& option, const std::string& words) {
+  option.check(CLI::Validator(words).name("completion").active(false));
+}
+
+std::string completion_words(CLI::Option& option) {
+  try {
+    CLI::Validator words = *option.get_validator("completion");
+    return words.active(true).get_description();
+  } catch (const CLI::OptionNotFound&) {
+    return "";
+  }
+}
 
 Result<Model> load_model(const std::string& path) {
   Result<Model> model = Model::load(path);

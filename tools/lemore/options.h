@@ -30,6 +30,11 @@ Result<Size> parse_size(const std::string& option, const std::string& text);
 /// "512x1024".
 std::string to_text(Size size);
 
+/// Says that the shell may complete a value of `option` to these words, separated by spaces.
+void complete_with(CLI::Option& option, const std::string& words);
+/// What complete_with was told, or nothing.
+std::string completion_words(CLI::Option& option);
+
 /// Loads a model; its path stands in every error.
 Result<Model> load_model(const std::string& path);
 
@@ -41,6 +46,7 @@ void add_run_command(CLI::App& app, int& exit_code);
 void add_info_command(CLI::App& app, int& exit_code);
 void add_compare_command(CLI::App& app, int& exit_code);
 void add_eval_command(CLI::App& app, int& exit_code);
+void add_generate_command(CLI::App& app, int& exit_code);
 void add_bench_command(CLI::App& app, int& exit_code);
 
 }  // namespace lemore::cli
