@@ -38,3 +38,8 @@ file(RELATIVE_PATH lemore_pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REGEX REPLACE "/$" "" lemore_pc_prefix "${lemore_pc_prefix}")
 configure_file(${CMAKE_CURRENT_LIST_DIR}/lemore.pc.in ${PROJECT_BINARY_DIR}/lemore.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/lemore.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
+
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/lemore COMPONENT runtime)
+if(lemore_top_level AND BUILD_SHARED_LIBS)
+  include(${CMAKE_CURRENT_LIST_DIR}/deb.cmake)
+endif()
