@@ -1,182 +1,163 @@
-// The kernels that hold the network's multiplications, at the shapes of 512x512, for every ISA this CPU has. GFLOP/s in
-// the column `flops` counts two operations a multiply-add: kernels_bench --benchmark_filter=avx2
+// Every kernel on every ISA of this CPU, at the shapes that a network calls it with:
+//   kernels_bench [SHAPES_FILE...] [--benchmark_filter=avx2/gemm ...]      default: bench/shapes/lemore-512x512.txt
+// First the program measures what one core can do. Then: calls (in one run of the network); GB/s of what must move at
+// least once, and of_read_peak, that over what the core reads from a buffer as large; GFLOP/s and of_fma_peak, that
+// over the ISA's peak (both 0 for kernels that only move and compare). eigen/gemm is Eigen's product of the same size,
+// without bias and activation. Rates are of CPU time.
 
 #include <benchmark/benchmark.h>
+#include <time.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "bench/kernel_cases.h"
+#include "bench/peak.h"
 #include "bench/values.h"
+#ifdef LEMORE_BENCH_EIGEN
+#include "bench/eigen_gemm.h"
+#endif
 #include "cpu/kernel_table.h"
 
 namespace lemore::bench {
 namespace {
 
 using benchmark::State;
-using kernels::KernelTable;
 
-void count_macs(State& state, std::size_t macs) {
-  state.counters["flops"] = benchmark::Counter(
-      2.0 * static_cast<double>(macs) * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+/// What one core can do with one ISA.
+struct Peaks {
+  double flops = 0;
+  std::vector<double> reads;  ///< bytes a second from a buffer of k_smallest << i bytes
+
+  static constexpr std::size_t k_smallest = std::size_t{16} << 10, k_largest = std::size_t{256} << 20;
+
+  /// Of a buffer as large: the caches that serve it are those that serve the kernel.
+  double read(double bytes) const {
+    std::size_t i = 0;
+    while (i + 1 < reads.size() && bytes > static_cast<double>(k_smallest << i)) ++i;
+    return reads[i];
+  }
+};
+
+Peaks measure_peaks(Isa isa) {
+  Peaks peaks;
+  peaks.flops = cli::peak_flops(isa, 1);
+  char text[64];
+  std::snprintf(text, sizeof(text), "%.1f GFLOP/s; GB/s read:", peaks.flops / 1e9);
+  std::string line = text;
+  for (std::size_t bytes = Peaks::k_smallest; bytes <= Peaks::k_largest; bytes *= 2) {
+    peaks.reads.push_back(cli::read_bytes_per_second(isa, bytes));
+    std::snprintf(text, sizeof(text), " %.0f (%zu KiB)", peaks.reads.back() / 1e9, bytes >> 10);
+    line += text;
+  }
+  benchmark::AddCustomContext(isa_name(isa), line);
+  return peaks;
 }
 
-/// A pointwise convolution of m pixels, k to n channels, with bias and relu6. Weights packed; or, as the axis
-/// projections have it, a plain matrix with rows of n values.
-void gemm(State& state, const KernelTable& table, std::size_t m, std::size_t k, std::size_t n, bool packed) {
-  const std::vector<float> lhs = values(m * k), rhs = values((n + 15) / 16 * 16 * k), bias = values(n);
-  std::vector<float> dst(m * n);
-  kernels::Gemm g;
-  g.m = m;
-  g.n = n;
-  g.k = k;
-  g.lhs = lhs.data();
-  g.lhs_stride = k;
-  g.rhs = rhs.data();
-  g.rhs_k_stride = packed ? kernels::k_panel : n;
-  g.rhs_panel_stride = packed ? kernels::k_panel * k : kernels::k_panel;
-  g.rhs_padded = packed;
-  g.dst = dst.data();
-  g.dst_stride = n;
-  g.bias = bias.data();
-  g.activation = kernels::Activation::relu6;
+double cpu_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+/// Runs `call` as often as the benchmark wants, and counts.
+template <typename Call>
+void measure(State& state, const Call& call, double flops, double bytes, const Peaks& peaks, std::size_t calls) {
+  const double start = cpu_seconds();
   for (auto _ : state) {
-    table.gemm(g);
+    call();
     benchmark::ClobberMemory();
   }
-  count_macs(state, m * n * k);
+  const double rate = static_cast<double>(state.iterations()) / (cpu_seconds() - start);
+  state.counters["calls"] = static_cast<double>(calls);
+  state.counters["GB/s"] = bytes * rate / 1e9;
+  state.counters["of_read_peak"] = bytes * rate / peaks.read(bytes);
+  state.counters["GFLOP/s"] = flops * rate / 1e9;
+  state.counters["of_fma_peak"] = flops * rate / peaks.flops;
 }
 
-void stem_conv(State& state, const KernelTable& table, std::size_t h, std::size_t w, std::size_t out_c) {
-  const std::vector<float> x = values((h + 2) * (w + 2) * 3), weight = values((out_c + 15) / 16 * 27 * 16),
-                           bias = values(out_c);
-  std::vector<float> y(h / 2 * (w / 2) * out_c);
-  kernels::StemConv args;
-  args.x = x.data();
-  args.x_stride = (w + 2) * 3;
-  args.out_w = w / 2;
-  args.out_c = out_c;
-  args.row_end = h / 2;
-  args.weight = weight.data();
-  args.bias = bias.data();
-  args.y = y.data();
-  for (auto _ : state) {
-    table.stem_conv(args);
-    benchmark::ClobberMemory();
-  }
-  count_macs(state, y.size() * 27);
+#ifdef LEMORE_BENCH_EIGEN
+void add_eigen(const KernelShape& shape, std::size_t calls, const Peaks& peaks) {
+  const std::size_t m = shape["m"], n = shape["n"], k = shape["k"];
+  const std::string name = "m=" + std::to_string(m) + " n=" + std::to_string(n) + " k=" + std::to_string(k);
+  benchmark::RegisterBenchmark(("eigen/gemm " + name).c_str(), [=](State& state) {
+    const std::vector<float> lhs = values(m * k), rhs = values(k * n);
+    std::vector<float> dst(m * n);
+    const double maps = static_cast<double>(m * k + k * n + m * n);
+    measure(
+        state, [&] { eigen_gemm(m, n, k, lhs.data(), rhs.data(), dst.data()); },
+        2.0 * static_cast<double>(m * n) * static_cast<double>(k), 4.0 * maps, peaks, calls);
+  })->Unit(benchmark::kMicrosecond);
+}
+#endif
+
+void add(Isa isa, const KernelShape& shape, std::size_t calls, const Peaks& peaks) {
+  const std::string name = isa_name(isa) + ("/" + shape.text());
+  benchmark::RegisterBenchmark(name.c_str(), [=, &table = kernel_table(isa)](State& state) {
+    const KernelCase work = make_case(shape);
+    measure(
+        state, [&] { work.run(table); }, work.flops, work.bytes, peaks, calls);
+  })->Unit(benchmark::kMicrosecond);
 }
 
-void dwconv(State& state, const KernelTable& table, std::size_t size, std::size_t c, std::size_t kh, std::size_t kw,
-            std::size_t stride, std::size_t dilation) {
-  const std::size_t out = (size + stride - 1) / stride;
-  const std::vector<float> x = values(size * size * c), weight = values(kh * kw * c), bias = values(c);
-  std::vector<float> y(out * out * c);
-  kernels::DepthwiseConv args;
-  args.h = args.w = size;
-  args.c = c;
-  args.kh = kh;
-  args.kw = kw;
-  args.stride = stride;
-  args.dilation = dilation;
-  args.pad_top = dilation * (kh - 1) / 2;
-  args.pad_left = dilation * (kw - 1) / 2;
-  args.out_w = out;
-  args.row_end = out;
-  args.x = x.data();
-  args.x_rows = size;
-  args.weight = weight.data();
-  args.bias = bias.data();
-  args.activation = kernels::Activation::relu6;
-  args.y = y.data();
-  for (auto _ : state) {
-    table.dwconv(args);
-    benchmark::ClobberMemory();
+/// False, with a line on stderr, for a file that does not do.
+bool add_file(const std::string& path, const std::vector<std::pair<Isa, Peaks>>& isas) {
+  std::ifstream file(path);
+  if (!file) {
+    std::fprintf(stderr, "kernels_bench: %s: cannot be read\n", path.c_str());
+    return false;
   }
-  count_macs(state, y.size() * kh * kw);
-}
-
-void nested_attention(State& state, const KernelTable& table, std::size_t tokens) {
-  const std::size_t branches = 3, key_dim = 48, value_dim = 64, padded = (tokens + 15) / 16 * 16;
-  const std::vector<float> q = values(tokens * branches * key_dim), keys = values(branches * key_dim * padded),
-                           v = values(tokens * value_dim);
-  std::vector<float> y(tokens * value_dim), scratch(kernels::nested_attention_scratch(tokens));
-  kernels::NestedAttention args;
-  args.tokens = tokens;
-  args.key_dim = key_dim;
-  args.value_dim = value_dim;
-  args.branches = branches;
-  args.row_end = tokens;
-  args.scale = 0.144f;
-  args.q = q.data();
-  args.q_stride = branches * key_dim;
-  args.q_branch_stride = key_dim;
-  args.keys = keys.data();
-  args.keys_stride = padded;
-  args.keys_branch_stride = key_dim * padded;
-  args.v = v.data();
-  args.v_stride = value_dim;
-  args.y = y.data();
-  args.y_stride = value_dim;
-  args.scratch = scratch.data();
-  for (auto _ : state) {
-    table.nested_attention(args);
-    benchmark::ClobberMemory();
+#ifdef LEMORE_BENCH_EIGEN
+  std::set<std::array<std::size_t, 3>> products;
+  const auto baseline =
+      std::find_if(isas.begin(), isas.end(), [](const auto& isa) { return isa.first == k_eigen_isa; });
+#endif
+  std::string line;
+  for (std::size_t number = 1; std::getline(file, line); ++number) {
+    if (line.empty() || line[0] == '#') continue;
+    KernelShape shape;
+    std::size_t calls = 0;
+    std::string error;
+    if (!parse_shape(line, shape, calls, error)) {
+      std::fprintf(stderr, "kernels_bench: %s:%zu: %s\n", path.c_str(), number, error.c_str());
+      return false;
+    }
+    for (const auto& [isa, peaks] : isas) {
+      add(isa, shape, calls, peaks);
+      if (shape.kernel == "label_map") {
+        KernelShape smooth = shape;
+        smooth.numbers.emplace_back("smooth", 1);
+        add(isa, smooth, calls, peaks);
+      }
+    }
+#ifdef LEMORE_BENCH_EIGEN
+    const std::array<std::size_t, 3> product = {shape["m"], shape["n"], shape["k"]};
+    if (baseline != isas.end() && shape.kernel == "gemm" && products.insert(product).second)
+      add_eigen(shape, calls, baseline->second);
+#endif
   }
-  count_macs(state, tokens * tokens * (branches * branches * key_dim + value_dim));
-}
-
-void add(const KernelTable& table) {
-  const std::string isa = std::string("/") + table.isa;
-  const auto bench = [&](const std::string& name, auto run) {
-    benchmark::RegisterBenchmark((name + isa).c_str(), [=, &table](State& state) {
-      run(state, table);
-    })->Unit(benchmark::kMicrosecond);
-  };
-  struct Product {
-    std::size_t m, k, n;
-  };
-  for (const Product p : {Product{4096, 16, 96},
-                          {4096, 96, 16},
-                          {4096, 96, 40},
-                          {4096, 128, 128},
-                          {4096, 128, 150},
-                          {1024, 240, 80},
-                          {1024, 80, 240},
-                          {256, 480, 96},
-                          {64, 232, 464},
-                          {64, 464, 232}}) {
-    bench("gemm " + std::to_string(p.m) + "x" + std::to_string(p.k) + "->" + std::to_string(p.n),
-          [=](State& state, const KernelTable& t) { gemm(state, t, p.m, p.k, p.n, true); });
-  }
-  // Along the height A[h, h] times rows of w * c values; along the width B[w, w] times w rows of c values.
-  for (const Product p : {Product{128, 128, 2048}, {64, 64, 2560}, {32, 32, 2560}, {128, 128, 16}, {64, 64, 40}}) {
-    bench("axis " + std::to_string(p.m) + "x" + std::to_string(p.k) + "->" + std::to_string(p.n),
-          [=](State& state, const KernelTable& t) { gemm(state, t, p.m, p.k, p.n, false); });
-  }
-  bench("stem 512x512->16", [](State& state, const KernelTable& t) { stem_conv(state, t, 512, 512, 16); });
-  struct Depthwise {
-    std::size_t size, c, kh, kw, stride, dilation;
-  };
-  for (const Depthwise d : {Depthwise{256, 96, 3, 3, 2, 1},
-                            {64, 240, 3, 3, 2, 1},
-                            {32, 240, 3, 3, 1, 1},
-                            {16, 576, 5, 5, 1, 1},
-                            {128, 16, 3, 1, 1, 1},
-                            {128, 16, 1, 3, 1, 2}}) {
-    bench("dwconv " + std::to_string(d.size) + "^2x" + std::to_string(d.c) + " " + std::to_string(d.kh) + "x" +
-              std::to_string(d.kw) + " stride " + std::to_string(d.stride) + " dilation " + std::to_string(d.dilation),
-          [=](State& state, const KernelTable& t) { dwconv(state, t, d.size, d.c, d.kh, d.kw, d.stride, d.dilation); });
-  }
-  bench("nested_attention 64", [](State& state, const KernelTable& t) { nested_attention(state, t, 64); });
+  return true;
 }
 
 }  // namespace
 }  // namespace lemore::bench
 
 int main(int argc, char** argv) {
-  for (const lemore::Isa isa : lemore::supported_isas()) lemore::bench::add(lemore::kernel_table(isa));
+  using namespace lemore;
   benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  std::vector<std::pair<Isa, bench::Peaks>> isas;
+  for (const Isa isa : supported_isas()) isas.emplace_back(isa, bench::measure_peaks(isa));
+  std::vector<std::string> files(argv + 1, argv + argc);
+  if (files.empty()) files = {LEMORE_BENCH_SHAPES "/lemore-512x512.txt"};
+  for (const std::string& file : files) {
+    if (!bench::add_file(file, isas)) return 1;
+  }
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }
