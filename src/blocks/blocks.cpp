@@ -56,11 +56,16 @@ Value inverted_residual(const Graph& g, const std::string& name, const Value& x,
 Value cartesian_block(const Graph& g, const std::string& name, const Value& x, const LemoreConfig& config,
                       const ops::Views& views) {
   const std::size_t dilation = size(config.dilation);
-  Value y = ops::cartesian_views(g, name, x, views);
-  y = ops::depthwise(g, name + ".axial.0", y, {3, 1, 1, 1, Activation::none});
-  y = ops::depthwise(g, name + ".axial.1", y, {1, 3, 1, 1, Activation::relu6});
-  y = ops::depthwise(g, name + ".axial.2", y, {3, 1, 1, dilation, Activation::none});
-  y = ops::depthwise(g, name + ".axial.3", y, {1, 3, 1, dilation, Activation::relu6});
+  Value y;
+  if (g.plan.options().fuse && ops::worth_cartesian_strips(g, x.h, dilation)) {
+    y = ops::cartesian_strips(g, name, x, views, dilation);
+  } else {
+    y = ops::cartesian_views(g, name, x, views);
+    y = ops::depthwise(g, name + ".axial.0", y, {3, 1, 1, 1, Activation::none});
+    y = ops::depthwise(g, name + ".axial.1", y, {1, 3, 1, 1, Activation::relu6});
+    y = ops::depthwise(g, name + ".axial.2", y, {3, 1, 1, dilation, Activation::none});
+    y = ops::depthwise(g, name + ".axial.3", y, {1, 3, 1, dilation, Activation::relu6});
+  }
 
   const Value skip = config.skip ? x : Value{};
   switch (config.attention) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/row_ring.h"
 #include "ops/step.h"
 
 namespace lemore::ops {
@@ -18,24 +19,6 @@ constexpr std::size_t k_strip_bytes = 128 << 10;
 constexpr std::size_t k_worth_bytes = 640 << 10;
 // Pixels a product should have, so that its weights are read for more than a few.
 constexpr std::size_t k_least_pixels = 48;
-
-/// Rows of a map that are made on demand, in order, and overwritten once they are no longer needed.
-struct RowRing {
-  float* memory = nullptr;
-  std::size_t rows = 0, row_elements = 0;
-  std::size_t next = 0;  ///< the first row that was not made
-
-  /// Makes rows up to `end`, skipping those before `begin`: make(row, count, memory) for runs that do not wrap.
-  template <typename Make>
-  void need(std::size_t begin, std::size_t end, const Make& make) {
-    next = std::max(next, begin);
-    while (next < end) {
-      const std::size_t slot = next % rows, count = std::min(end - next, rows - slot);
-      make(next, count, memory + slot * row_elements);
-      next += count;
-    }
-  }
-};
 
 /// How an inverted residual is cut: columns of the output in tiles, and the rows of a tile in strips.
 struct Tiling {

@@ -36,6 +36,14 @@ Value inverted_residual(const Graph& g, const std::string& name, const Value& x,
 Value inverted_residual(const Graph& g, const std::string& name, const FusedStem& stem, std::size_t out_c,
                         const InvertedResidual& options);
 
+/// Whether the rows of a Cartesian block can be worked off in strips without computing many of them twice.
+bool worth_cartesian_strips(const Graph& g, std::size_t h, std::size_t dilation);
+
+/// cartesian_views, then the four axial convolutions "<name>.axial.0" to ".3": 3x1, 1x3 (relu6), dilated 3x1, dilated
+/// 1x3 (relu6), row by row behind the frontal view, which needs all rows.
+Value cartesian_strips(const Graph& g, const std::string& name, const Value& x, const Views& views,
+                       std::size_t dilation);
+
 /// One scale of the head: a local feature, and the gate and global part of its tokens.
 struct FusionScale {
   std::string name;  ///< "fusion.<i>"

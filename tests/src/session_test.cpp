@@ -57,6 +57,9 @@ TEST_CASE("layers computed together give the bits of layers computed one after t
                 std::any_of(steps.begin(), steps.end(), [](const StepInfo& s) { return s.op == "fusion_head"; }));
         REQUIRE(fuse ==
                 std::any_of(steps.begin(), steps.end(), [](const StepInfo& s) { return s.op == "inverted_residual"; }));
+        if (size.height >= 256 && threads <= 2)
+          REQUIRE(fuse ==
+                  std::any_of(steps.begin(), steps.end(), [](const StepInfo& s) { return s.op == "cartesian"; }));
         if (!fuse && threads == 1) unfused_bytes = session->arena_bytes();
         if (fuse && threads == 1) CHECK(session->arena_bytes() < unfused_bytes);
         auto logits = logits_of(*session, image.view());
