@@ -13,14 +13,19 @@ constexpr size_t k_panel_vectors = k_panel / Vec::lanes;
 /// cycle).
 ///
 ///   lanes  registers  tile                              sums + rhs + broadcast (+ product)
-///   16     32         8 x 3 (two or one panel: 8 x 2, 8 x 1)      24 + 3 + 1
+///   16     32         8 x 3 (two panels: 8 x 2; one: 16 x 1)      24 + 3 + 1; 16 + 1 + 1
 ///    8     16         6 x 2 = one panel; 4 x 3 at the end         12 + 2 + 1; 12 + 3 + 1
-///    4     32         6 x 4 = one panel                           24 + 4 + 1
+///    4     32         5 x 4 = one panel; 6 x 1..3 at the end      20 + 4 + 5 (a row of lhs is loaded at once)
 ///    4     16         4 x 2 = half a panel                         8 + 2 + 1 + 1
 constexpr size_t k_tile_vectors = Vec::lanes == 16 ? 3 : Vec::lanes == 8 ? 3 : k_registers == 32 ? 4 : 2;
 constexpr size_t tile_rows(size_t nv) {
-  return Vec::lanes == 16 ? 8 : Vec::lanes == 8 ? (nv == 3 ? 4 : 6) : k_registers == 32 ? 6 : 4;
+  return Vec::lanes == 16    ? (nv == 1 ? 16 : 8)
+         : Vec::lanes == 8   ? (nv == 3 ? 4 : 6)
+         : k_registers == 32 ? (nv == 4 ? 5 : 6)
+                             : 4;
 }
+/// A multiple of every tile's rows.
+constexpr size_t k_row_step = Vec::lanes == 16 ? 16 : Vec::lanes == 8 ? 12 : k_registers == 32 ? 30 : 4;
 
 /// How many vectors the next tile covers when `left` of them are left, starting where a tile may start.
 LEMORE_INLINE size_t next_tile_vectors(size_t left) {
@@ -68,9 +73,11 @@ __attribute__((noinline)) size_t multiply_tiles(const Product& p, const float* r
   const Vec bound = set(g.activation == Activation::relu6 ? 6.0f : __builtin_inff());
   const bool quick = g.residual == nullptr && (is_relu || g.activation == Activation::none) &&
                      !(accumulate && biases != nullptr && scales == nullptr);
-  size_t row_offset[mr];
+  // Rows beyond the eighth are reached from a second pointer: integer registers are few, too.
+  constexpr size_t near_rows = mr > 8 ? mr / 2 : mr;
+  size_t row_offset[near_rows];
   LEMORE_UNROLL
-  for (size_t i = 0; i < mr; ++i) row_offset[i] = i * g.lhs_stride;
+  for (size_t i = 0; i < near_rows; ++i) row_offset[i] = i * g.lhs_stride;
   const float* lhs = g.lhs + row * g.lhs_stride;
   for (; row_end - row >= mr; row += mr) {
     Vec sum[mr][nv];
@@ -107,6 +114,7 @@ __attribute__((noinline)) size_t multiply_tiles(const Product& p, const float* r
     const float* b_row = rhs;
     for (size_t run = 0; run < runs; ++run) {
       const float* a_column = lhs + run * run_stride;
+      const float* far_column = a_column + near_rows * g.lhs_stride;
       for (size_t r = k; r > 0; --r) {
         Vec b[nv];
         LEMORE_UNROLL
@@ -114,12 +122,13 @@ __attribute__((noinline)) size_t multiply_tiles(const Product& p, const float* r
           b[v] = load(b_row + v / k_panel_vectors * panel_stride + v % k_panel_vectors * Vec::lanes);
         LEMORE_UNROLL
         for (size_t i = 0; i < mr; ++i) {
-          const Vec a = set(a_column[row_offset[i]]);
+          const Vec a = set(i < near_rows ? a_column[row_offset[i]] : far_column[row_offset[i - near_rows]]);
           LEMORE_UNROLL
           for (size_t v = 0; v < nv; ++v) sum[i][v] = mul_add(a, b[v], sum[i][v]);
         }
         b_row += b_step;
         ++a_column;
+        ++far_column;
       }
     }
     lhs += mr * g.lhs_stride;
@@ -207,9 +216,9 @@ void multiply_panels(const Product& p, const float* rhs, size_t row_begin, size_
 void multiply(const Product& p, size_t m, size_t n, const float* rhs) {
   // The lhs of a block (16 KB) and one panel of rhs stay in the cache together.
   const size_t row_floats = p.k * p.runs;
-  constexpr size_t block_floats = 4096, step = 24;  // a multiple of every tile's rows
-  size_t block = row_floats == 0 ? m : block_floats / row_floats / step * step;
-  if (block == 0) block = step;
+  constexpr size_t block_floats = 4096;
+  size_t block = row_floats == 0 ? m : block_floats / row_floats / k_row_step * k_row_step;
+  if (block == 0) block = k_row_step;
   for (size_t row = 0; row < m; row += block) multiply_panels(p, rhs, row, m - row < block ? m : row + block, 0, n);
 }
 
