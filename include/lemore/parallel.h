@@ -4,7 +4,7 @@
 
 namespace lemore {
 
-/// How a session runs its work on several threads: lemore starts no thread of its own beyond this.
+/// How a session runs its work on several threads: a lemore::ThreadPool's, OpenMP's or the caller's own.
 ///
 /// `run` must call body(body_context, i) exactly once for every i in 0..tasks-1, on any threads, in any order, and
 /// return when all are done. lemore gives it at most `workers` tasks at a time, and the results have the same bits
@@ -18,15 +18,16 @@ struct ParallelFor {
   int workers = 1;
 };
 
-/// OpenMP's pool with `threads` threads, or serial where lemore was built without OpenMP. Requires threads >= 1.
-/// OpenMP's threads wait for work in a busy loop: on cores that others use too, a pool whose threads sleep is far
-/// faster. GNU's runtime allocates nothing after the first run; LLVM's allocates a little in each parallel region.
+/// OpenMP's threads, `threads` of them, for programs that use OpenMP themselves and want no second pool; serial where
+/// lemore was built without OpenMP. Requires threads >= 1. They wait for work in a busy loop: on cores that others use
+/// too, a lemore::ThreadPool is far faster. GNU's runtime allocates nothing after the first run; LLVM's allocates a
+/// little in each parallel region.
 LEMORE_API ParallelFor openmp_parallel_for(int threads) noexcept;
 
 /// Everything on the calling thread.
 LEMORE_API ParallelFor serial_parallel_for() noexcept;
 
-/// Cores this process may use: CPU affinity and cgroup quota considered. At least 1; always 1 without OpenMP.
+/// Cores this process may use: CPU affinity and the CPU quota of its cgroup and those above it considered. At least 1.
 LEMORE_API int default_threads() noexcept;
 
 }  // namespace lemore

@@ -25,8 +25,8 @@ struct SessionData;
 /// How a session is made.
 struct SessionOptions {
   Size size{0, 0};  ///< input size; 0 x 0 is the model's own. Other sizes resample the axis operators
-  int threads = 0;  ///< 0: default_threads(). Ignored when parallel_for is set
-  std::optional<ParallelFor> parallel_for;  ///< the caller's thread pool
+  int threads = 0;  ///< of the session's own ThreadPool; 0: default_threads(). Ignored when parallel_for is set
+  std::optional<ParallelFor> parallel_for;  ///< the caller's threads; the session starts none then
   std::optional<Isa> isa;                   ///< default: LEMORE_ISA of the environment, else the best this CPU has
   bool keep_stages = false;                 ///< every named stage keeps a buffer of its own and can be read after run
   bool fuse = true;  ///< layers are computed together, in strips that stay in the cache, where that is faster; the same
@@ -52,12 +52,13 @@ struct StepTime {
 
 /// One network of one input size with all the memory a run needs. One per thread; moving it is cheap.
 ///
-/// Everything is planned and allocated by create() and resize(); run() and label_map() allocate nothing, start no
-/// threads of their own, print nothing and throw nothing. The same input gives the same bits for any number of threads
-/// on the same ISA.
+/// Everything is planned and allocated by create() and resize(), threads are started by create() alone and sleep while
+/// nothing runs (lemore/thread_pool.h); run() and label_map() allocate nothing, print nothing and throw nothing. The
+/// same input gives the same bits for any number of threads on the same ISA.
 class LEMORE_API Session {
  public:
-  /// Exact bytes of the arena a session with these options needs (threads and keep_stages matter).
+  /// Exact bytes of the arena a session with these options needs (threads and keep_stages matter); fewer when the
+  /// system starts fewer threads.
   /// Errors    as create.
   static Result<std::size_t> arena_bytes(const Model& model, const SessionOptions& options);
 

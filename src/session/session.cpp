@@ -23,35 +23,29 @@ double milliseconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
-Result<ParallelFor> choose_parallel_for(const SessionOptions& options) {
+Status check_threads(const SessionOptions& options) {
   if (options.parallel_for) {
     if (options.parallel_for->run == nullptr || options.parallel_for->workers < 1)
-      return Status(StatusCode::invalid_argument, "parallel_for: expected a function and at least 1 worker");
-    return *options.parallel_for;
+      return {StatusCode::invalid_argument, "parallel_for: expected a function and at least 1 worker"};
+  } else if (options.threads < 0 || options.threads > ThreadPool::k_max_threads) {
+    return {StatusCode::invalid_argument, "threads: expected 0.." + std::to_string(ThreadPool::k_max_threads) +
+                                              ", got " + std::to_string(options.threads)};
   }
-  if (options.threads < 0 || options.threads > 1024)
-    return Status(StatusCode::invalid_argument, "threads: expected 0..1024, got " + std::to_string(options.threads));
-  return openmp_parallel_for(options.threads > 0 ? options.threads : default_threads());
+  return {};
 }
 
-// A session of `options.size`, planned but without memory.
-Result<std::unique_ptr<SessionData>> plan_session(const Model& model, const SessionOptions& options) {
-  auto s = std::make_unique<SessionData>(model, options);
-  s->size = options.size == Size{0, 0} ? model.input_size() : options.size;
+// Threads a session with these options is planned for.
+int workers_of(const SessionOptions& options) {
+  if (options.parallel_for) return options.parallel_for->workers;
+  return options.threads > 0 ? options.threads : default_threads();
+}
 
-  const Result<Isa> isa = options.isa ? parse_isa(isa_name(*options.isa)) : default_isa();
-  if (!isa.ok()) return isa.status();
-  s->isa = *isa;
-  s->runtime.kernels = &kernel_table(*isa);
+Result<Isa> choose_isa(const SessionOptions& options) {
+  return options.isa ? parse_isa(isa_name(*options.isa)) : default_isa();
+}
 
-  const Result<ParallelFor> parallel = choose_parallel_for(options);
-  if (!parallel.ok()) return parallel.status();
-  s->runtime.parallel = *parallel;
-
-  auto plan = build_plan(model.data(), s->size, {parallel->workers, options.keep_stages, options.fuse});
-  if (!plan.ok()) return plan.status();
-  s->plan = std::move(*plan);
-  return s;
+Size input_size(const Model& model, const SessionOptions& options) {
+  return options.size == Size{0, 0} ? model.input_size() : options.size;
 }
 
 Status allocate(SessionData& s) {
@@ -68,10 +62,20 @@ Status allocate(SessionData& s) {
   return {};
 }
 
-Result<std::unique_ptr<SessionData>> make_session(const Model& model, const SessionOptions& options) {
-  auto s = plan_session(model, options);
-  if (!s.ok()) return s.status();
-  if (Status status = allocate(**s); !status.ok()) return status;
+// A session of `options.size` on `parallel`, whose pool, if it is the session's own, the caller adds.
+Result<std::unique_ptr<SessionData>> make_session(const Model& model, const SessionOptions& options,
+                                                  const ParallelFor& parallel) {
+  auto s = std::make_unique<SessionData>(model, options);
+  s->size = input_size(model, options);
+  const Result<Isa> isa = choose_isa(options);
+  if (!isa.ok()) return isa.status();
+  s->isa = *isa;
+  s->runtime.kernels = &kernel_table(*isa);
+  s->runtime.parallel = parallel;
+  auto plan = build_plan(model.data(), s->size, {parallel.workers, options.keep_stages, options.fuse});
+  if (!plan.ok()) return plan.status();
+  s->plan = std::move(*plan);
+  if (Status status = allocate(*s); !status.ok()) return status;
   return s;
 }
 
@@ -140,16 +144,27 @@ Session::~Session() = default;
 
 Result<std::size_t> Session::arena_bytes(const Model& model, const SessionOptions& options) {
   return guard([&]() -> Result<std::size_t> {
-    const auto s = detail::plan_session(model, options);
-    if (!s.ok()) return s.status();
-    return (*s)->plan.arena_bytes;
+    if (Status status = detail::check_threads(options); !status.ok()) return status;
+    if (const auto isa = detail::choose_isa(options); !isa.ok()) return isa.status();
+    const auto plan = detail::build_plan(model.data(), detail::input_size(model, options),
+                                         {detail::workers_of(options), options.keep_stages, options.fuse});
+    if (!plan.ok()) return plan.status();
+    return plan->arena_bytes;
   });
 }
 
 Result<Session> Session::create(const Model& model, const SessionOptions& options) {
   return guard([&]() -> Result<Session> {
-    auto s = detail::make_session(model, options);
+    if (Status status = detail::check_threads(options); !status.ok()) return status;
+    ThreadPool pool;
+    if (!options.parallel_for) {
+      auto made = ThreadPool::create(detail::workers_of(options));
+      if (!made.ok()) return made.status();
+      pool = std::move(*made);
+    }
+    auto s = detail::make_session(model, options, options.parallel_for ? *options.parallel_for : pool.parallel_for());
     if (!s.ok()) return s.status();
+    (*s)->pool = std::move(pool);
     return Session(std::move(*s));
   });
 }
@@ -159,8 +174,9 @@ Status Session::resize(Size size) {
   return guard([&]() -> Status {
     SessionOptions options = data_->options;
     options.size = size;
-    auto s = detail::make_session(data_->model, options);
+    auto s = detail::make_session(data_->model, options, data_->runtime.parallel);
     if (!s.ok()) return s.status();
+    (*s)->pool = std::move(data_->pool);
     (*s)->observer = data_->observer;
     (*s)->observer_context = data_->observer_context;
     (*s)->profiling = data_->profiling;

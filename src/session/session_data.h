@@ -6,6 +6,7 @@
 
 #include "kernels/ops/resize.h"
 #include "lemore/session.h"
+#include "lemore/thread_pool.h"
 #include "plan/plan.h"
 
 namespace lemore::detail {
@@ -36,6 +37,7 @@ struct SessionData {
   Size size;
   plan::Plan plan;
   Arena arena;
+  ThreadPool pool;  ///< the session's own; of the caller alone when parallel_for was given
   plan::Runtime runtime;
   std::vector<StepInfo> infos;
   std::vector<std::string> stage_names;

@@ -13,7 +13,7 @@
 #include "eval/strip.h"
 #include "image_io/codec_png.h"
 #include "support/status_checks.h"
-#include "temporary_folder.h"
+#include "support/temporary_folder.h"
 #include "test_images.h"
 
 using namespace lemore;

@@ -11,7 +11,7 @@
 
 #include "report.h"
 #include "run/manifest.h"
-#include "temporary_folder.h"
+#include "support/temporary_folder.h"
 
 using namespace lemore;
 using namespace lemore::cli;

@@ -8,7 +8,7 @@
 
 #include "run/output_kinds.h"
 #include "run/shard.h"
-#include "temporary_folder.h"
+#include "support/temporary_folder.h"
 
 using namespace lemore;
 using namespace lemore::cli;

@@ -89,11 +89,13 @@ TEST_CASE("the same bits for any number of threads", "[session]") {
     }
     SessionOptions options;
     options.size = size;
-    options.parallel_for = ParallelFor{run_backwards, nullptr, 5};
-    auto session = Session::create(model, options);
-    REQUIRE(session.ok());
-    REQUIRE(session->threads() == 5);
-    REQUIRE(same_bits(logits_of(*session, image.view()), expected));
+    for (const ParallelFor& pool : {ParallelFor{run_backwards, nullptr, 5}, openmp_parallel_for(3)}) {
+      options.parallel_for = pool;
+      auto session = Session::create(model, options);
+      REQUIRE(session.ok());
+      REQUIRE(session->threads() == pool.workers);
+      REQUIRE(same_bits(logits_of(*session, image.view()), expected));
+    }
   }
 }
 
@@ -108,16 +110,14 @@ TEST_CASE("run and label_map allocate nothing", "[session]") {
   std::vector<float> confidence(90 * 130);
   const LabelView label_view{labels.data(), {90, 130}, 130};
   const ConfidenceView confidence_view{confidence.data(), {90, 130}, 130};
+  std::vector<SessionOptions> all(3);
+  all[0].threads = 1;
+  all[1].threads = 2;
+  all[2].parallel_for = openmp_parallel_for(2);
 #if defined(__clang__)
-  // LLVM's OpenMP runtime allocates a little in each parallel region (GNU's does not): lemore's own calls are counted
-  // on another pool.
-  const ParallelFor two{run_backwards, nullptr, 2};
-#else
-  const ParallelFor two = openmp_parallel_for(2);
+  all.pop_back();  // LLVM's OpenMP runtime allocates a little in each parallel region; GNU's does not
 #endif
-  for (const ParallelFor& pool : {serial_parallel_for(), two}) {
-    SessionOptions options;
-    options.parallel_for = pool;
+  for (const SessionOptions& options : all) {
     auto session = Session::create(model, options);
     REQUIRE(session.ok());
     REQUIRE(session->reserve_labels({90, 130}).ok());

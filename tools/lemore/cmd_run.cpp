@@ -24,7 +24,6 @@
 #include "run/output_kinds.h"
 #include "run/pipeline.h"
 #include "run/writer.h"
-#include "thread_pool.h"
 
 namespace lemore::cli {
 
@@ -261,8 +260,6 @@ int run(RunOptions options) {
 
   engine_options.wants_confidence = kinds->has(OutputKind::confidence);
   engine_options.wants_logits = kinds->has(OutputKind::npy) || model->is_classifier();
-  ThreadPool pool(segmenter->threads);
-  engine_options.segmenter.parallel_for = pool.parallel_for();
   Result<Engine> engine = Engine::create(*model, engine_options);
   if (!engine.ok()) return fail_option(engine.status());
 

@@ -18,7 +18,7 @@ install(FILES ${PROJECT_BINARY_DIR}/lemoreConfig.cmake ${PROJECT_BINARY_DIR}/lem
         DESTINATION ${lemore_cmake_dir} COMPONENT development)
 
 # Who links the static library links what it needs. A shared library brings it; Libs.private is for `pkg-config --static`.
-set(private_libs -lstdc++ -lm)
+set(private_libs -lstdc++ -lm -pthread)
 if(LEMORE_OPENMP)
   foreach(name IN LISTS OpenMP_CXX_LIB_NAMES)
     list(APPEND private_libs -l${name})

@@ -12,20 +12,13 @@
 
 namespace lemore::cli {
 
-Examiner::Examiner(const Model& model, std::unique_ptr<ThreadPool> pool, Segmenter segmenter,
-                   const DecodeLimits& limits)
-    : pool_(std::move(pool)),
-      segmenter_(std::move(segmenter)),
-      limits_(limits),
-      values_(model),
-      counts_(model.classes().size()) {}
+Examiner::Examiner(const Model& model, Segmenter segmenter, const DecodeLimits& limits)
+    : segmenter_(std::move(segmenter)), limits_(limits), values_(model), counts_(model.classes().size()) {}
 
-Result<Examiner> Examiner::create(const Model& model, SegmenterOptions options, const DecodeLimits& limits) {
-  auto pool = std::make_unique<ThreadPool>(options.threads);
-  options.parallel_for = pool->parallel_for();
+Result<Examiner> Examiner::create(const Model& model, const SegmenterOptions& options, const DecodeLimits& limits) {
   Result<Segmenter> segmenter = Segmenter::create(model, options);
   if (!segmenter.ok()) return segmenter.status();
-  return Examiner(model, std::move(pool), std::move(*segmenter), limits);
+  return Examiner(model, std::move(*segmenter), limits);
 }
 
 Status Examiner::read_annotation(const std::string& path) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "eval/confusion.h"
@@ -13,7 +12,6 @@
 #include "lemore/segmenter.h"
 #include "lemore/status.h"
 #include "render/pictures.h"
-#include "thread_pool.h"
 
 namespace lemore::cli {
 
@@ -22,7 +20,7 @@ namespace lemore::cli {
 class Examiner {
  public:
   /// `options.threads` of its own.
-  static Result<Examiner> create(const Model& model, SegmenterOptions options, const DecodeLimits& limits);
+  static Result<Examiner> create(const Model& model, const SegmenterOptions& options, const DecodeLimits& limits);
 
   /// Errors    those of reading either file, of its values, of sizes that differ, of Segmenter::segment. Messages name
   /// the file, or both.
@@ -38,11 +36,10 @@ class Examiner {
   Session& session() noexcept { return segmenter_.session(); }
 
  private:
-  Examiner(const Model& model, std::unique_ptr<ThreadPool> pool, Segmenter segmenter, const DecodeLimits& limits);
+  Examiner(const Model& model, Segmenter segmenter, const DecodeLimits& limits);
   Status read_annotation(const std::string& path);
   Status read_photo(const std::string& path);
 
-  std::unique_ptr<ThreadPool> pool_;  // of the segmenter
   Segmenter segmenter_;
   DecodeLimits limits_;
   LabelValues values_;
