@@ -15,7 +15,6 @@
 #include "lemore/session.h"
 #include "options.h"
 #include "report.h"
-#include "thread_pool.h"
 
 namespace lemore::cli {
 
@@ -243,8 +242,7 @@ int bench(const BenchOptions& options) {
   const Result<Isa> isa = chosen_isa(options.compute);
   if (!isa.ok()) return fail_option(isa.status());
   session_options.isa = *isa;
-  ThreadPool pool(options.compute.threads);  // as in lemore run; as fast as OpenMP's, and far less put out by others
-  session_options.parallel_for = pool.parallel_for();
+  session_options.threads = options.compute.threads;
   std::vector<std::uint8_t> file;
   if (!options.image.empty()) {
     const Status status = read_file(options.image, file, k_max_image_file_bytes);
