@@ -1,0 +1,1 @@
+"""What tools/bench_report is made of: measuring, the page, the roofline picture. Standard library only."""
