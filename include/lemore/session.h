@@ -22,6 +22,16 @@ namespace detail {
 struct SessionData;
 }
 
+/// Where the memory of activations comes from, for programs that hand out memory themselves. Both functions must be
+/// there, must not throw, and are called by create(), resize() and the destructor alone.
+struct Allocator {
+  /// `bytes` (at least 1) aligned to `alignment` (k_alignment), or null when there is no more.
+  void* (*allocate)(void* context, std::size_t bytes, std::size_t alignment) = nullptr;
+  /// Takes back what allocate gave, with the same `bytes`.
+  void (*release)(void* context, void* memory, std::size_t bytes) = nullptr;
+  void* context = nullptr;
+};
+
 /// How a session is made.
 struct SessionOptions {
   Size size{0, 0};  ///< input size; 0 x 0 is the model's own. Other sizes resample the axis operators
@@ -33,6 +43,7 @@ struct SessionOptions {
                      ///< bits either way
   void* arena = nullptr;        ///< memory for all buffers, aligned to k_alignment; null: the session allocates it
   std::size_t arena_bytes = 0;  ///< at least Session::arena_bytes(model, options) when arena is given
+  std::optional<Allocator> allocator;  ///< gives the arena where `arena` is null; default: operator new
 };
 
 /// One step of the network as it will be run.
@@ -63,7 +74,7 @@ class LEMORE_API Session {
   static Result<std::size_t> arena_bytes(const Model& model, const SessionOptions& options);
 
   /// Plans and allocates. Errors: invalid_shape (size outside k_min_input..k_max_input), invalid_argument (arena too
-  /// small or misaligned, threads < 0), unsupported (ISA), out_of_memory.
+  /// small or misaligned, an allocator without its functions, threads < 0), unsupported (ISA), out_of_memory.
   static Result<Session> create(const Model& model, const SessionOptions& options = {});
 
   Session(Session&&) noexcept;
@@ -103,7 +114,7 @@ class LEMORE_API Session {
   Status label_map(const LabelView& labels, const ConfidenceView* confidence = nullptr);
 
   /// Makes room for label maps of up to `size`, so that label_map allocates nothing. label_map does it itself when a
-  /// map is larger than any before.
+  /// map is larger than any before. Errors: invalid_argument, out_of_memory.
   Status reserve_labels(Size size);
 
   /// The steps as they are run. Valid until resize.

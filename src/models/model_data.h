@@ -25,7 +25,7 @@ auto guard(const Body& body) -> decltype(body()) {
   try {
     return body();
   } catch (...) {
-    return Status(StatusCode::out_of_memory, "not enough memory");
+    return Status(StatusCode::out_of_memory, "out of memory");
   }
 }
 

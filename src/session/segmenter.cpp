@@ -51,10 +51,13 @@ Result<Segmenter> Segmenter::create(const Model& model, const SegmenterOptions& 
                     "stride " + std::to_string(stride.height) + "x" + std::to_string(stride.width) +
                         ": expected 1x1 up to the window's " + std::to_string(window.height) + "x" +
                         std::to_string(window.width));
+    if (options.progress && options.progress->report == nullptr)
+      return Status(StatusCode::invalid_argument, "progress: expected a function");
     SessionOptions session_options;
     session_options.threads = options.threads;
     session_options.parallel_for = options.parallel_for;
     session_options.isa = options.isa;
+    session_options.allocator = options.allocator;
     auto session = Session::create(model, session_options);
     if (!session.ok()) return session.status();
     return Segmenter(
@@ -79,8 +82,7 @@ Status Segmenter::segment(const ImageView& image, const LabelView& labels, const
     };
 
     const auto start = Clock::now();
-    if (d.options.mode == Mode::slide)
-      return d.slide.segment(d.session, d.options.stride, image, labels, confidence, d.times);
+    if (d.options.mode == Mode::slide) return d.slide.segment(d.session, d.options, image, labels, confidence, d.times);
     if (d.options.mode == Mode::keep)
       if (Status status = d.session.resize(image.size); !status.ok()) return status;
     if (Status status = d.session.run(image); !status.ok()) return status;

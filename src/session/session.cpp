@@ -49,7 +49,7 @@ Size input_size(const Model& model, const SessionOptions& options) {
 }
 
 Status allocate(SessionData& s) {
-  auto arena = Arena::create(s.plan.arena_bytes, s.options.arena, s.options.arena_bytes);
+  auto arena = Arena::create(s.plan.arena_bytes, s.options);
   if (!arena.ok()) return arena.status();
   s.arena = std::move(*arena);
   s.runtime.arena = s.arena.data();
@@ -91,21 +91,39 @@ TensorView view_of(const SessionData& s, const plan::Value& v) {
 
 }  // namespace
 
-void Arena::Free::operator()(void* p) const noexcept { ::operator delete (p, std::align_val_t{k_alignment}); }
+void Arena::Free::operator()(void* p) const noexcept {
+  if (allocator.release != nullptr) {
+    allocator.release(allocator.context, p, bytes);
+  } else {
+    ::operator delete (p, std::align_val_t{k_alignment});
+  }
+}
 
-Result<Arena> Arena::create(std::size_t bytes, void* given, std::size_t given_bytes) {
+Result<Arena> Arena::create(std::size_t bytes, const SessionOptions& options) {
   Arena arena;
-  if (given != nullptr) {
-    if (reinterpret_cast<std::uintptr_t>(given) % k_alignment != 0)
+  const auto is_aligned = [](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % k_alignment == 0; };
+  if (options.arena != nullptr) {
+    if (!is_aligned(options.arena))
       return Status(StatusCode::invalid_argument,
                     "arena: expected memory aligned to " + std::to_string(k_alignment) + " bytes");
-    if (given_bytes < bytes)
-      return Status(StatusCode::invalid_argument,
-                    "arena: expected at least " + std::to_string(bytes) + " bytes, got " + std::to_string(given_bytes));
-    arena.data_ = static_cast<float*>(given);
+    if (options.arena_bytes < bytes)
+      return Status(StatusCode::invalid_argument, "arena: expected at least " + std::to_string(bytes) + " bytes, got " +
+                                                      std::to_string(options.arena_bytes));
+    arena.data_ = static_cast<float*>(options.arena);
     return arena;
   }
-  arena.owned_.reset(::operator new (bytes > 0 ? bytes : 1, std::align_val_t{k_alignment}, std::nothrow));
+  const std::size_t asked = bytes > 0 ? bytes : 1;
+  if (options.allocator) {
+    const Allocator& a = *options.allocator;
+    if (a.allocate == nullptr || a.release == nullptr)
+      return Status(StatusCode::invalid_argument, "allocator: expected both functions");
+    arena.owned_ = {a.allocate(a.context, asked, k_alignment), Free{a, asked}};
+    if (!is_aligned(arena.owned_.get()))
+      return Status(StatusCode::invalid_argument,
+                    "allocator: expected memory aligned to " + std::to_string(k_alignment) + " bytes");
+  } else {
+    arena.owned_.reset(::operator new (asked, std::align_val_t{k_alignment}, std::nothrow));
+  }
   if (arena.owned_ == nullptr)
     return Status(StatusCode::out_of_memory, "arena: " + std::to_string(bytes) + " bytes could not be allocated");
   arena.data_ = static_cast<float*>(arena.owned_.get());
@@ -238,6 +256,9 @@ TensorView Session::logits() const noexcept { return detail::view_of(*data_, dat
 
 Status Session::reserve_labels(Size size) {
   return guard([&]() -> Status {
+    if (size.height < 1 || size.width < 1)
+      return {StatusCode::invalid_argument, "label map of " + std::to_string(size.height) + "x" +
+                                                std::to_string(size.width) + ": expected at least one pixel"};
     const LabelMapRule rule = data_->model.preprocessing().label_map;
     data_->label_taps.resize(std::max(data_->label_taps.size(), image::label_taps(data_->size, size, rule)));
     return {};

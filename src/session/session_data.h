@@ -14,16 +14,18 @@ namespace lemore::detail {
 /// Memory for a session's buffers: its own, or the caller's.
 class Arena {
  public:
-  /// At least `bytes`, 64-byte aligned; the caller's memory where `given` is not null.
-  static Result<Arena> create(std::size_t bytes, void* given, std::size_t given_bytes);
+  /// At least `bytes`, 64-byte aligned: options.arena where it is given, else of options.allocator or operator new.
+  static Result<Arena> create(std::size_t bytes, const SessionOptions& options);
 
   float* data() const noexcept { return data_; }
 
  private:
   struct Free {
+    Allocator allocator;  ///< operator new where it has no functions
+    std::size_t bytes = 0;
     void operator()(void* p) const noexcept;
   };
-  std::unique_ptr<void, Free> owned_;
+  std::unique_ptr<void, Free> owned_{nullptr, Free{}};
   float* data_ = nullptr;
 };
 

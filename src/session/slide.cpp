@@ -59,8 +59,8 @@ struct Slide::Strip {
   }
 };
 
-Status Slide::segment(Session& session, Size stride, const ImageView& image, const LabelView& labels,
-                      const ConfidenceView* confidence, PhaseTimes& times) {
+Status Slide::segment(Session& session, const SegmenterOptions& options, const ImageView& image,
+                      const LabelView& labels, const ConfidenceView* confidence, PhaseTimes& times) {
   using Clock = std::chrono::steady_clock;
   const Size trained = session.model().input_size();
   if (image.size.height < k_min_input || image.size.width < k_min_input)
@@ -70,7 +70,8 @@ Status Slide::segment(Session& session, Size stride, const ImageView& image, con
   // An image smaller than the window is one window of its own size.
   const Size window{std::min(trained.height, image.size.height), std::min(trained.width, image.size.width)};
   if (Status status = session.resize(window); !status.ok()) return status;
-  if (stride == Size{0, 0}) stride = {(trained.height * 2 + 2) / 3, (trained.width * 2 + 2) / 3};
+  const bool has_stride = options.stride != Size{0, 0};
+  const Size stride = has_stride ? options.stride : Size{(trained.height * 2 + 2) / 3, (trained.width * 2 + 2) / 3};
 
   rows_ = window_starts(image.size.height, window.height, stride.height);
   columns_ = window_starts(image.size.width, window.width, stride.width);
@@ -87,11 +88,20 @@ Status Slide::segment(Session& session, Size stride, const ImageView& image, con
   core::resize_taps(strip.w, size(window.width), taps_.data() + window.height);
   tiles_.resize(size(session.threads()) * image::k_label_tile * strip.classes);
 
-  for (std::size_t first = 0; first < columns_.size(); first += k_strip_windows) {
+  const auto enter_strip = [&](std::size_t first) {
     const std::size_t next = first + k_strip_windows;
     strip.left = columns_[first];
     strip.right = next < columns_.size() ? columns_[next] : image.size.width;
     strip.windows = covering(columns_, window.width, strip.left, strip.right);
+  };
+  std::size_t done = 0, total = 0;
+  for (std::size_t first = 0; first < columns_.size(); first += k_strip_windows) {
+    enter_strip(first);
+    total += rows_.size() * size(strip.windows.last - strip.windows.first);
+  }
+
+  for (std::size_t first = 0; first < columns_.size(); first += k_strip_windows) {
+    enter_strip(first);
     logits_.resize(size(strip.ring) * size(strip.windows.last - strip.windows.first) * strip.window_elements);
 
     for (int r = 0; r < static_cast<int>(rows_.size()); ++r) {
@@ -100,6 +110,10 @@ Status Slide::segment(Session& session, Size stride, const ImageView& image, con
         times.prepare += session.last_prepare_ms();
         times.network += session.last_network_ms();
         std::memcpy(logits_.data() + strip.slot(r, c), session.logits().f32(), strip.window_elements * sizeof(float));
+        ++done;
+        if (options.progress && !options.progress->report(options.progress->context, done, total))
+          return {StatusCode::cancelled,
+                  "cancelled after " + std::to_string(done) + " of " + std::to_string(total) + " windows"};
       }
       // Rows above the next window's start are complete.
       const int end = size(r) + 1 < rows_.size() ? rows_[size(r) + 1] : image.size.height;

@@ -22,8 +22,8 @@ class Slide {
  public:
   static constexpr int k_strip_windows = 8;
 
-  /// Errors    invalid_shape for images below k_min_input pixels a side, out_of_memory.
-  Status segment(Session& session, Size stride, const ImageView& image, const LabelView& labels,
+  /// Errors    invalid_shape for images below k_min_input pixels a side, out_of_memory, cancelled.
+  Status segment(Session& session, const SegmenterOptions& options, const ImageView& image, const LabelView& labels,
                  const ConfidenceView* confidence, PhaseTimes& times);
 
  private:
