@@ -29,8 +29,9 @@ class Done:
         return json.loads(self.out[self.out.index("{") :])
 
 
-def run(*command, env=None):
-    """Runs a program to its end. A failure is a ReportError with what it said last."""
+def run(*command, env=None, wait=0):
+    """Runs a program to its end, after settle(wait). A failure is a ReportError with what it said last."""
+    settle(wait)
     command = [str(c) for c in command]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.perf_counter()
@@ -48,6 +49,23 @@ def run(*command, env=None):
         return Done(out.read().decode(), seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 
 
+def settle(seconds):
+    """Waits, at most so long, until what else runs on this machine leaves its cores idle for half a second."""
+
+    def ticks():
+        with open("/proc/stat") as file:
+            times = [int(word) for word in file.readline().split()[1:9]]
+        return sum(times), times[3] + times[4]
+
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        all_before, idle_before = ticks()
+        time.sleep(0.5)
+        all_after, idle_after = ticks()
+        if idle_after - idle_before >= 0.95 * (all_after - all_before):
+            return
+
+
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
@@ -58,7 +76,7 @@ def middle(results, key="median_ms"):
 
 
 def bench(args, model, *options, runs=None):
-    return run(args.lemore, "bench", "-m", model, "--runs", runs or args.runs, "--json", *options).json
+    return run(args.lemore, "bench", "-m", model, "--runs", runs or args.runs, "--json", *options, wait=args.wait).json
 
 
 # ---------------------------------------------------------------- measuring
@@ -129,7 +147,7 @@ def measure_process(args):
         result[output] = middle([bench(args, args.trained, *options) for _ in range(args.rounds)])
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        one = [run(args.lemore, "run", "-m", args.trained, args.photo, "-o", folder / "one") for _ in range(args.rounds)]
+        one = [run(args.lemore, "run", "-m", args.trained, args.photo, "-o", folder / "one", wait=args.wait) for _ in range(args.rounds)]
         result["one"] = {"peak_bytes": max(d.peak_bytes for d in one), "seconds": statistics.median(d.seconds for d in one)}
         photos = folder / "photos"
         photos.mkdir()
@@ -137,7 +155,7 @@ def measure_process(args):
             shutil.copy(args.photo, photos / f"{i}{Path(args.photo).suffix}")
         many = []
         for _ in range(args.rounds):
-            done = run(args.lemore, "run", "-m", args.trained, photos, "-o", folder / "many", "--progress", "none", "--json")
+            done = run(args.lemore, "run", "-m", args.trained, photos, "-o", folder / "many", "--progress", "none", "--json", wait=args.wait)
             many.append({**done.json, "peak_bytes": done.peak_bytes})
         result["folder"] = middle(many, "seconds")
         result["slide"] = []
@@ -148,7 +166,9 @@ def measure_process(args):
                 shades = bytes((x * 3 + x * x // 512) % 256 for x in range(3 * side + 3 * 64))
                 for y in range(side):
                     file.write(shades[3 * (y % 64) : 3 * (y % 64 + side)])
-            done = run(args.lemore, "run", "-m", args.trained, picture, "-o", folder / "large.png", "--emit", "labels", "--mode", "slide")
+            done = run(
+                args.lemore, "run", "-m", args.trained, picture, "-o", folder / "large.png", "--emit", "labels", "--mode", "slide", wait=args.wait
+            )
             result["slide"].append(
                 {
                     "side": side,
@@ -174,6 +194,7 @@ def measure_kernels(args, isa):
         f"--benchmark_filter=^({isa}|eigen)/",
         "--benchmark_min_time=0.05",
         "--benchmark_format=json",
+        wait=args.wait,
     ).json
     limits = data["context"][isa]
     kernels = [
@@ -206,19 +227,41 @@ def measure_peers(args):
                 onnx = Path(args.onnx[output]).resolve()
                 if shutil.which("node") and args.node_path:
                     peers["ONNX Runtime"] = lambda onnx=onnx: run(
-                        "node", PEERS / "onnxruntime.js", onnx, size, threads, args.runs, env={"NODE_PATH": str(Path(args.node_path).resolve())}
+                        "node",
+                        PEERS / "onnxruntime.js",
+                        onnx,
+                        size,
+                        threads,
+                        args.runs,
+                        wait=args.wait,
+                        env={"NODE_PATH": str(Path(args.node_path).resolve())},
                     )
-                peers["OpenCV DNN"] = lambda onnx=onnx: run(sys.executable, PEERS / "opencv_dnn.py", onnx, size, threads, args.runs)
+                peers["OpenCV DNN"] = lambda onnx=onnx: run(sys.executable, PEERS / "opencv_dnn.py", onnx, size, threads, args.runs, wait=args.wait)
             if args.checkpoint:
                 peers["libtorch"] = lambda: run(
-                    sys.executable, PEERS / "libtorch.py", args.checkpoint, args.config or "-", size, output, threads, args.runs
+                    sys.executable, PEERS / "libtorch.py", args.checkpoint, args.config or "-", size, output, threads, args.runs, wait=args.wait
                 )
             if not peers:
                 continue
             ours, theirs = [], {name: [] for name in peers}
             for turn in range(args.rounds):
                 say(f"round {turn + 1} of {args.rounds}: beside {', '.join(peers)}: {output}, {threads} threads")
-                done = run(args.lemore, "bench", "-m", args.model, "--size", size, "--output", output, "-t", threads, "--runs", args.runs, "--json")
+                done = run(
+                    args.lemore,
+                    "bench",
+                    "-m",
+                    args.model,
+                    "--size",
+                    size,
+                    "--output",
+                    output,
+                    "-t",
+                    threads,
+                    "--runs",
+                    args.runs,
+                    "--json",
+                    wait=args.wait,
+                )
                 ours.append({**done.json, "peak_bytes": done.peak_bytes})
                 for name, call in list(peers.items()):
                     done = call()

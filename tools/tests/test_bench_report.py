@@ -18,7 +18,7 @@ from report.page import page
 from report.roofline import roofline
 
 GOLDEN = TOOLS.parent / "tests" / "golden"
-QUICK = ["--sizes", "40x72,64x96", "--threads", "1,2", "--rounds", "2", "--runs", "2", "--slide", "64"]
+QUICK = ["--sizes", "40x72,64x96", "--threads", "1,2", "--rounds", "2", "--runs", "2", "--slide", "64", "--wait", "0.1"]
 
 
 def report(*args):
