@@ -447,6 +447,20 @@ struct Kernel<kernels::Preprocess> {
   }
 };
 
+template <>
+struct Kernel<kernels::Interleave> {
+  static constexpr const char* name = "interleave";
+  static constexpr auto entry = &KernelTable::interleave;
+
+  static Numbers numbers(const kernels::Interleave& a) { return {{"n", a.n}}; }
+  static Work fill(const KernelShape& s, Memory& memory, kernels::Interleave& a) {
+    a.n = s["n"];
+    for (const float*& plane : a.x) plane = memory.in(a.n, -2.0f, 2.0f);
+    a.y = memory.out(3 * a.n);
+    return {0, 24 * count(a.n)};
+  }
+};
+
 /// f(Kernel<Args>()) for each kernel there is.
 template <typename Function>
 void for_each_kernel(Function&& f) {
@@ -463,6 +477,7 @@ void for_each_kernel(Function&& f) {
   f(Kernel<kernels::LabelMapArgs>());
   f(Kernel<kernels::Argmax>());
   f(Kernel<kernels::Preprocess>());
+  f(Kernel<kernels::Interleave>());
 }
 
 // What recording kernels, plain functions, find their way by.

@@ -29,6 +29,7 @@ const KernelTable LEMORE_TABLE(LEMORE_ISA_NAME) = {
     isa::u8_label_map,
     isa::f32_argmax,
     isa::u8_preprocess,
+    isa::f32_interleave,
 };
 
 }  // namespace lemore::kernels

@@ -29,6 +29,7 @@ struct KernelTable {
   F32LabelMap label_map;
   F32Argmax argmax;
   F32Preprocess preprocess;
+  F32Interleave interleave;
 };
 
 // Defined where the build has them (LEMORE_HAVE_<ISA>).

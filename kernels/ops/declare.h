@@ -19,5 +19,6 @@ void f32_nested_attention(const NestedAttention& args);
 void u8_label_map(const LabelMapArgs& args);
 void f32_argmax(const Argmax& args);
 void u8_preprocess(const Preprocess& args);
+void f32_interleave(const Interleave& args);
 
 }  // namespace lemore::kernels::LEMORE_ISA_NAME

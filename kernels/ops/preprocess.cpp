@@ -145,4 +145,14 @@ void u8_preprocess(const Preprocess& a) {
   }
 }
 
+void f32_interleave(const Interleave& args) {
+  const float* __restrict red = args.x[0], * __restrict green = args.x[1], * __restrict blue = args.x[2];
+  float* __restrict y = args.y;
+  for (size_t i = 0; i < args.n; ++i) {  // compilers know this shuffle on every ISA
+    y[3 * i] = red[i];
+    y[3 * i + 1] = green[i];
+    y[3 * i + 2] = blue[i];
+  }
+}
+
 }  // namespace lemore::kernels::LEMORE_ISA_NAME

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "core/guard.h"
 #include "core/text.h"
 #include "lemore/segmenter.h"
 #include "lemore/thread_pool.h"

@@ -75,12 +75,7 @@ void prepare_nchw(const plan::Runtime& r, const float* nchw, const plan::Value& 
   r.split(h, k_row_grain, [&](std::size_t begin, std::size_t end, std::size_t) {
     for (std::size_t y = begin; y < end; ++y) {
       const float* src = nchw + y * w;
-      float* dst = x + ((y + 1) * input.w + 1) * 3;
-      for (std::size_t i = 0; i < w; ++i) {
-        dst[3 * i] = src[i];
-        dst[3 * i + 1] = src[plane + i];
-        dst[3 * i + 2] = src[2 * plane + i];
-      }
+      r.kernels->interleave({w, {src, src + plane, src + 2 * plane}, x + ((y + 1) * input.w + 1) * 3});
     }
   });
 }

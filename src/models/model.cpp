@@ -1,5 +1,6 @@
 #include "lemore/model.h"
 
+#include "core/guard.h"
 #include "models/lemore.h"
 #include "models/model_data.h"
 

@@ -18,15 +18,4 @@ struct ModelData {
 /// The plan of `model` for an input of `size`. Errors: invalid_shape for a size outside k_min_input..k_max_input.
 Result<plan::Plan> build_plan(const ModelData& model, Size size, const plan::Options& options);
 
-/// Runs `body`, whose result is a Status or Result, and turns std::bad_alloc into out_of_memory: the one place where an
-/// exception is met.
-template <typename Body>
-auto guard(const Body& body) -> decltype(body()) {
-  try {
-    return body();
-  } catch (...) {
-    return Status(StatusCode::out_of_memory, "out of memory");
-  }
-}
-
 }  // namespace lemore::detail

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <string>
 
+#include "core/guard.h"
 #include "image/label_map.h"
 #include "image/preprocess.h"
 #include "models/model_data.h"

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <new>
 
+#include "core/guard.h"
 #include "cpu/kernel_table.h"
 #include "image/label_map.h"
 #include "image/preprocess.h"

@@ -133,7 +133,7 @@ struct DataSet {
   Evaluation run(int jobs, bool keep_going = false, std::size_t worst = 3) const {
     const std::vector<Pair> list = pairs();
     std::vector<Examiner> all = examiners(jobs);
-    Progress progress(Progress::Style::none, list.size(), "images");
+    cli::Progress progress(cli::Progress::Style::none, list.size(), "images");
     return evaluate(list, all, keep_going, worst, progress);
   }
 };

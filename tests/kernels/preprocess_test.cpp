@@ -149,4 +149,18 @@ TEST_CASE("preprocess of some rows gives the same bits as of all", "[kernels][pr
   });
 }
 
+TEST_CASE("interleave puts three planes side by side", "[kernels][preprocess]") {
+  for_each_table([](const KernelTable& table) {
+    Random random(9);
+    for (const std::size_t n : {0, 1, 2, 3, 7, 8, 15, 16, 17, 33, 64, 129}) {
+      Floats planes[3] = {Floats(n), Floats(n), Floats(n)};
+      for (Floats& plane : planes) fill_random(plane, random);
+      Floats y(3 * n, k_nan);
+      table.interleave({n, {planes[0].data(), planes[1].data(), planes[2].data()}, y.data()});
+      INFO(table.isa << ": " << n);
+      for (std::size_t i = 0; i < 3 * n; ++i) REQUIRE(y[i] == planes[i % 3][i / 3]);
+    }
+  });
+}
+
 }  // namespace lemore::test
