@@ -28,7 +28,7 @@ enum class Mode : std::uint8_t {
 LEMORE_API const char* mode_name(Mode mode) noexcept;
 
 /// Asked after each window of slide mode, on the thread that called segment. Must not throw.
-struct Progress {
+struct SlideProgress {
   /// `done` of `total` windows are computed; false cancels.
   bool (*report)(void* context, std::size_t done, std::size_t total) = nullptr;
   void* context = nullptr;
@@ -40,8 +40,8 @@ struct SegmenterOptions {
   int threads = 0;
   std::optional<ParallelFor> parallel_for;
   std::optional<Isa> isa;
-  std::optional<Allocator> allocator;  ///< as SessionOptions::allocator
-  std::optional<Progress> progress;    ///< slide: called after each window
+  std::optional<Allocator> allocator;     ///< as SessionOptions::allocator
+  std::optional<SlideProgress> progress;  ///< slide: called after each window
 };
 
 /// Milliseconds the last call spent in each phase.
@@ -55,7 +55,7 @@ struct PhaseTimes {
 /// size asks for it, and keeps its memory for the next one.
 class LEMORE_API Segmenter {
  public:
-  /// Errors    as Session::create; invalid_argument for a stride beyond the window or a Progress without function;
+  /// Errors    as Session::create; invalid_argument for a stride beyond the window or a SlideProgress without function;
   /// unsupported for a classifier.
   static Result<Segmenter> create(const Model& model, const SegmenterOptions& options = {});
 
@@ -68,7 +68,8 @@ class LEMORE_API Segmenter {
   /// of the windows
   ///           of a strip of bounded width, whatever the image's size.
   /// Errors    invalid_argument (views that do not match the image), invalid_shape (keep: image too small or too
-  /// large), out_of_memory, cancelled (by Progress; the rows above the last window are written then, others are not).
+  /// large), out_of_memory, cancelled (by SlideProgress; the rows above the last window are written then, others are
+  /// not).
   Status segment(const ImageView& image, const LabelView& labels, const ConfidenceView* confidence = nullptr);
 
   /// The session in use, for its logits, steps and stages: after `segment` in whole and keep mode its last run is the

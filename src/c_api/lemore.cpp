@@ -535,7 +535,7 @@ lemore_code lemore_segmenter_create(const lemore_model* model, const lemore_segm
         const auto* h = static_cast<const lemore_segmenter*>(context);
         return h->progress(h->progress_context, done, total) != 0;
       };
-      o.progress = Progress{ask, handle.get()};
+      o.progress = SlideProgress{ask, handle.get()};
     }
     auto made = Segmenter::create(model->model, o);
     if (!made.ok()) return made.status();
