@@ -605,6 +605,73 @@ class Endurance(Case):
         if not SANITIZED:
             self.assertLess(all_.peak_kb, few.peak_kb + 8 * 1024, "330 images against 30")
 
+    def frames(self, *arguments, stdin):
+        result = lemore(*arguments, stdin=stdin)
+        self.assertEqual(result.code, 0, result.err)
+        self.assertEqual(result.err.count("\n"), 1)  # the numbers
+        return result
+
+    def test_frames(self):
+        run = ["run", "-m", MODEL, "--frames"]
+        r = random.Random(1)
+
+        def picture(size):
+            return bytes(r.randrange(16, 236) for _ in range(size))
+
+        raw = picture(3 * 50 * 34 * 3)
+        result = self.frames(*run, "raw:50x34:rgb24", "-", stdin=raw)
+        self.assertEqual(len(result.out), len(raw))
+        self.assertRegex(result.err, r"^lemore: 3 frames, 0 dropped; median [0-9.]+ ms a frame, 95 of 100 within [0-9.]+ ms\n$")
+        # Opacity 0 changes nothing, one frame or many, and every thread count paints the same.
+        self.assertEqual(self.frames(*run, "raw:50x34:rgb24", "-", "-o", "-", "--opacity", "0", stdin=raw).out, raw)
+        for t in (1, 3):
+            self.assertEqual(self.frames(*run, "raw:50x34:rgb24", "-", "-t", t, stdin=raw).out, result.out)
+        self.assertEqual(self.frames(*run, "raw:50x34:rgb24", "-", stdin=raw[:5100]).out, result.out[:5100])
+
+        for color, size in [(b" C420jpeg", 51 * 35 + 2 * 26 * 18), (b"", 51 * 35 + 2 * 26 * 18), (b" C444", 3 * 51 * 35)]:
+            head = b"YUV4MPEG2 W51 H35 F25:1 Ip A1:1" + color + b"\n"
+            frames = [picture(size) for _ in range(2)]
+            stream = head + b"FRAME\n" + frames[0] + b"FRAME Ip\n" + frames[1]
+            result = self.frames(*run, "y4m", "-", stdin=stream)
+            self.assertEqual(len(result.out), len(stream))
+            self.assertTrue(result.out.startswith(head + b"FRAME\n"))
+            self.assertEqual(result.out[len(head) + 6 + size:][:9], b"FRAME Ip\n")
+            self.assertNotEqual(result.out, stream)
+            self.assertEqual(self.frames(*run, "y4m", "-", "--opacity", "0", stdin=stream).out, stream)
+            self.assertIn("2 frames, 0 dropped", result.err)
+
+        # A pace that nothing keeps: all frames come out, those after the first with the first one's classes.
+        late = self.frames(*run, "raw:50x34:rgb24", "-", "--fps", "1e9", stdin=raw[:5100] * 3)
+        self.assertIn("3 frames, 2 dropped", late.err)
+        self.assertEqual(late.out, late.out[:5100] * 3)
+        # A pace that is easy: three frames take at least two frames' time.
+        easy = self.frames(*run, "raw:50x34:rgb24", "-", "--fps", "5", stdin=raw)
+        self.assertIn("0 dropped", easy.err)
+        self.assertGreater(easy.seconds, 0.39)
+
+        header = b"YUV4MPEG2 W51 H35\n"
+        for kind, stream, says in [
+                ("raw:50x34:rgb24", raw[:-1], "frame 2 has 5099 bytes, expected 5100"), ("y4m", b"", "is empty"),
+                ("y4m", b"RIFF", "expected 'YUV4MPEG2'"), ("y4m", b"\0" * 100000, "expected 'YUV4MPEG2'"),
+                ("y4m", b"YUV4MPEG2 W51\n", "expected W and H"), ("y4m", b"YUV4MPEG2 W51 H35 C422\n", "'422'"),
+                ("y4m", b"YUV4MPEG2 W99999999 H9\n", "W: expected"), ("y4m", b"YUV4MPEG2 W16384 H16384\n", "--max-pixels"),
+                ("y4m", header + b"FRAME", "frame 0 begins with no complete FRAME"), ("y4m", header + b"BLAH\n", "'BLAH'"),
+                ("y4m", header + b"FRAME\n123", "frame 0 has 3 bytes, expected 2721"),
+                ("y4m", header + b"FRAME" + b" x" * 1000000, "no complete FRAME line")]:
+            with self.subTest(kind=kind, says=says):
+                arguments = [*run, kind, "-"] + (["--max-pixels", "1000000"] if "max" in says else [])
+                result = lemore(*arguments, stdin=stream)
+                self.assertEqual(result.code, 1, result.err)
+                self.assertIn(says, result.err)
+                self.assertEqual(result.err.count("\n"), 1)
+        for arguments, says in [(["y5m", "-"], "y4m or raw:WxH:rgb24"), (["raw:0x5:rgb24", "-"], "raw:WxH"),
+                                (["y4m", "a.y4m"], "only input"), (["y4m", "-", "-o", "out"], "standard output"),
+                                (["y4m", "-", "--emit", "labels"], "--emit"), (["y4m", "-", "--fps", "0"], "--fps"),
+                                (["y4m", "-", "--json"], "--json")]:
+            self.refused(2, *run, *arguments, says=says)
+        self.refused(2, "run", "-m", MODEL, "--fps", "5", self.photo(), "-o", self.folder / "out", says="--frames")
+        self.refused(2, "run", "-m", CLASSIFIER, "--frames", "y4m", "-", says="classifier")
+
     def test_progress(self):
         self.many(12)
         f = self.folder

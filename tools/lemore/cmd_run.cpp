@@ -14,6 +14,7 @@
 
 #include "batch_options.h"
 #include "file_io.h"
+#include "frames/run_frames.h"
 #include "options.h"
 #include "progress.h"
 #include "render/pictures.h"
@@ -42,6 +43,8 @@ struct RunOptions {
   BatchOptions batch;
   bool resume = false, json = false;
   std::string manifest;
+  std::string frames;
+  double fps = 0;
 };
 
 constexpr const char* k_examples = R"(Examples:
@@ -51,6 +54,7 @@ constexpr const char* k_examples = R"(Examples:
   lemore run -m MODEL 'photos/*.jpg' -o out --only car,person --legend           these classes only, named below
   curl -s URL | lemore run -m MODEL - -o - --emit overlay > overlay.png          from a pipe to a pipe
   lemore run -m MODEL @list.txt -o out --shard auto --manifest out/part.jsonl    one task of an array job
+  ffmpeg -i street.mp4 -f yuv4mpegpipe -pix_fmt yuv420p - | lemore run -m MODEL --frames y4m - | ffplay -    a video
 
 Outputs of NAME.jpg: NAME.labels.png (8-bit indexed, value = class), NAME.overlay.png, NAME.color.png, NAME.confidence.png (gray,
 0..255 = 0..1), NAME.json, NAME.logits.npy (float32 [classes, h, w]). --only changes overlay, colour and legend; labels and the rest
@@ -204,7 +208,42 @@ Status print_summary(const RunSummary& summary, const std::string& isa, int thre
   return write_stdout(json.dump(2) + "\n");
 }
 
+/// --frames: a stream instead of images.
+int run_stream(const RunOptions& options) {
+  const BatchOptions& batch = options.batch;
+  if (options.inputs.size() != 1 || options.inputs[0] != "-")
+    return fail_usage("--frames: expected - as the only input, frames come from standard input");
+  if (!options.out.empty() && options.out != "-") return fail_usage("--frames: frames go to standard output, -o -");
+  const char* wrong = !options.emit.empty()       ? "--emit"
+                      : options.legend            ? "--legend"
+                      : options.resume            ? "--resume"
+                      : options.json              ? "--json"
+                      : !options.manifest.empty() ? "--manifest"
+                      : !batch.shard.empty()      ? "--shard"
+                      : batch.recursive           ? "--recursive"
+                      : batch.keep_going          ? "--keep-going"
+                                                  : nullptr;
+  if (wrong != nullptr) return fail_usage(std::string(wrong) + ": not with --frames");
+  const Result<SegmenterOptions> segmenter = segmenter_options(batch);
+  if (!segmenter.ok()) return fail_option(segmenter.status());
+  Result<Model> model = load_model(options.model);
+  if (!model.ok()) return fail(model.status());
+  if (model->is_classifier()) return fail_usage("--frames: " + options.model + " is a classifier, it makes no labels");
+  Palette palette(model->classes());
+  if (const Status status = choose_classes(options.only, palette); !status.ok()) return fail_usage(status.message());
+  FramesOptions frames;
+  frames.format = options.frames;
+  frames.fps = options.fps;
+  frames.opacity = options.opacity;
+  frames.max_pixels = batch.max_pixels;
+  frames.segmenter = *segmenter;
+  const Status status = guarded([&] { return run_frames(*model, palette, frames); });
+  return status.ok() ? k_exit_ok : fail_option(status);
+}
+
 int run(RunOptions options) {
+  if (!options.frames.empty()) return run_stream(options);
+  if (options.fps > 0) return fail_usage("--fps: goes with --frames");
   // What can be said about the command line alone comes first, before any file is read.
   const bool has_default_kinds = options.emit.empty();
   Result<OutputKinds> kinds =
@@ -218,7 +257,7 @@ int run(RunOptions options) {
   if (kinds->has(OutputKind::npy) && segmenter->mode == Mode::slide) {
     return fail_usage("--emit npy: not with --mode slide, whose logits never stand in memory as a whole");
   }
-  if (options.out.empty()) return fail_usage("-o: names no file or folder");
+  if (options.out.empty()) return fail_usage("--out: is required: a file or folder, or - for standard output");
   if (options.json && options.out == "-") return fail_usage("--json: standard output is taken by -o -");
   const Result<Shard> shard = chosen_shard(batch);
   if (!shard.ok()) return fail_usage(shard.status().message());
@@ -328,7 +367,6 @@ void add_run_command(CLI::App& app, int& exit_code) {
       ->required()
       ->type_name("");
   command->add_option("-o,--out", options->out, "File for one input, else folder; - is standard output")
-      ->required()
       ->type_name("OUT");
   complete_with(*command
                      ->add_option("--emit", options->emit,
@@ -351,6 +389,11 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_flag("--resume", options->resume, "Skip images whose outputs are all there");
   command->add_option("--manifest", options->manifest, "One JSON line an image, as it finishes; --resume appends")
       ->type_name("FILE.jsonl");
+  command->add_option("--frames", options->frames, "Frames of a video from standard input to standard output, painted")
+      ->type_name("y4m|raw:WxH:rgb24");
+  command->add_option("--fps", options->fps, "Pace of --frames; a late frame keeps the classes of the one before")
+      ->check(CLI::Range(1e-3, 1e9).description(""))
+      ->type_name("N");
   command->add_flag("--json", options->json, "Print counts and times as JSON");
   command->callback([options, &exit_code] { exit_code = run(*options); });
 }
