@@ -13,7 +13,7 @@ enum class Isa {
   portable,
   avx2,    ///< x86-64 with AVX2 and FMA
   avx512,  ///< x86-64 with AVX-512 F, BW, DQ and VL
-  neon,    ///< 64-bit Arm
+  neon,    ///< 64-bit Arm, and 32-bit Arm with NEON and VFPv4
 };
 
 /// "portable", "avx2", "avx512" or "neon": what LEMORE_ISA and parse_isa take. Never null.

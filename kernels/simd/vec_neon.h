@@ -4,9 +4,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// 64-bit Arm, and 32-bit Arm with NEON and VFPv4 (fused multiply-add). The 32-bit unit has half the registers, neither
+// division nor reductions, and treats denormals as zero.
+
 namespace lemore::kernels::LEMORE_ISA_NAME {
 
+#if defined(__aarch64__)
 constexpr size_t k_registers = 32;
+#else
+constexpr size_t k_registers = 16;
+#endif
 
 struct Vec {
   static constexpr size_t lanes = 4;
@@ -66,7 +73,15 @@ LEMORE_INLINE Int iota() { return {int32x4_t{0, 1, 2, 3}}; }
 LEMORE_INLINE Vec operator+(Vec a, Vec b) { return {vaddq_f32(a.v, b.v)}; }
 LEMORE_INLINE Vec operator-(Vec a, Vec b) { return {vsubq_f32(a.v, b.v)}; }
 LEMORE_INLINE Vec operator*(Vec a, Vec b) { return {vmulq_f32(a.v, b.v)}; }
+#if defined(__aarch64__)
 LEMORE_INLINE Vec operator/(Vec a, Vec b) { return {vdivq_f32(a.v, b.v)}; }
+#else
+// Lane by lane: exact, where steps from the estimate of the reciprocal would be off by one and lose infinities.
+LEMORE_INLINE Vec operator/(Vec a, Vec b) {
+  for (int i = 0; i < 4; ++i) a.v[i] /= b.v[i];
+  return a;
+}
+#endif
 LEMORE_INLINE Vec operator-(Vec a) { return {vnegq_f32(a.v)}; }
 LEMORE_INLINE Vec mul_add(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
 LEMORE_INLINE Vec neg_mul_add(Vec a, Vec b, Vec c) { return {vfmsq_f32(c.v, a.v, b.v)}; }
@@ -82,8 +97,20 @@ LEMORE_INLINE Mask operator|(Mask a, Mask b) { return {vorrq_u32(a.v, b.v)}; }
 LEMORE_INLINE Mask operator~(Mask a) { return {vmvnq_u32(a.v)}; }
 LEMORE_INLINE Vec select(Mask m, Vec a, Vec b) { return {vbslq_f32(m.v, a.v, b.v)}; }
 LEMORE_INLINE Int select(Mask m, Int a, Int b) { return {vbslq_s32(m.v, a.v, b.v)}; }
+#if defined(__aarch64__)
 LEMORE_INLINE unsigned mask_bits(Mask m) { return vaddvq_u32(vandq_u32(m.v, uint32x4_t{1, 2, 4, 8})); }
 LEMORE_INLINE bool any(Mask m) { return vmaxvq_u32(m.v) != 0; }
+#else
+LEMORE_INLINE unsigned mask_bits(Mask m) {
+  const uint32x4_t bits = vandq_u32(m.v, uint32x4_t{1, 2, 4, 8});
+  const uint32x2_t pairs = vpadd_u32(vget_low_u32(bits), vget_high_u32(bits));
+  return vget_lane_u32(vpadd_u32(pairs, pairs), 0);
+}
+LEMORE_INLINE bool any(Mask m) {
+  const uint32x2_t either = vorr_u32(vget_low_u32(m.v), vget_high_u32(m.v));
+  return (vget_lane_u32(either, 0) | vget_lane_u32(either, 1)) != 0;
+}
+#endif
 
 // Not vminq/vmaxq: those give NaN whenever either side is one, x86 gives b.
 LEMORE_INLINE Vec min(Vec a, Vec b) { return select(a < b, a, b); }
@@ -94,15 +121,41 @@ LEMORE_INLINE float reduce_add(Vec a) {
   const float32x2_t r = vadd_f32(vget_low_f32(a.v), vget_high_f32(a.v));
   return vget_lane_f32(r, 0) + vget_lane_f32(r, 1);
 }
+#if defined(__aarch64__)
 LEMORE_INLINE float reduce_min(Vec a) { return vminvq_f32(a.v); }
 LEMORE_INLINE float reduce_max(Vec a) { return vmaxvq_f32(a.v); }
+#else
+LEMORE_INLINE float reduce_min(Vec a) {
+  const float32x2_t pairs = vpmin_f32(vget_low_f32(a.v), vget_high_f32(a.v));
+  return vget_lane_f32(vpmin_f32(pairs, pairs), 0);
+}
+LEMORE_INLINE float reduce_max(Vec a) {
+  const float32x2_t pairs = vpmax_f32(vget_low_f32(a.v), vget_high_f32(a.v));
+  return vget_lane_f32(vpmax_f32(pairs, pairs), 0);
+}
+#endif
 
 LEMORE_INLINE Int operator+(Int a, Int b) { return {vaddq_s32(a.v, b.v)}; }
 LEMORE_INLINE Int operator-(Int a, Int b) { return {vsubq_s32(a.v, b.v)}; }
 LEMORE_INLINE Int half(Int a) { return {vshrq_n_s32(a.v, 1)}; }
+#if defined(__aarch64__)
 LEMORE_INLINE Int to_int(Vec a) { return {vcvtnq_s32_f32(a.v)}; }
+#else
+// 1.5 * 2^23 leaves no bits below the point: the sum is rounded to nearest even, its low bits are the integer.
+LEMORE_INLINE Int to_int(Vec a) {
+  const float32x4_t shift = vdupq_n_f32(12582912.0f);
+  return {vsubq_s32(vreinterpretq_s32_f32(vaddq_f32(a.v, shift)), vreinterpretq_s32_f32(shift))};
+}
+#endif
 LEMORE_INLINE Vec to_float(Int a) { return {vcvtq_f32_s32(a.v)}; }
 LEMORE_INLINE Vec pow2(Int n) { return {vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n.v, vdupq_n_s32(127)), 23))}; }
+#if defined(__aarch64__)
 LEMORE_INLINE int32_t reduce_min(Int a) { return vminvq_s32(a.v); }
+#else
+LEMORE_INLINE int32_t reduce_min(Int a) {
+  const int32x2_t pairs = vpmin_s32(vget_low_s32(a.v), vget_high_s32(a.v));
+  return vget_lane_s32(vpmin_s32(pairs, pairs), 0);
+}
+#endif
 
 }  // namespace lemore::kernels::LEMORE_ISA_NAME

@@ -12,6 +12,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__arm__)
+#include <sys/auxv.h>
 #endif
 
 namespace lemore {
@@ -73,6 +75,12 @@ bool cpu_runs(Isa isa) {
   if (isa == Isa::avx2) return has_all(ebx, bit(avx2)) && has_all(saved_states(), saves_ymm);
   return isa == Isa::avx512 && has_all(ebx, bit(avx2) | bit(avx512f) | bit(avx512dq) | bit(avx512bw) | bit(avx512vl)) &&
          has_all(saved_states(), saves_zmm);
+}
+#elif defined(__arm__)
+/// What the kernel saw at boot (Linux, arch/arm/include/uapi/asm/hwcap.h); kernels/CMakeLists.txt compiles for both.
+bool cpu_runs(Isa isa) {
+  const unsigned long neon = 1ul << 12, vfpv4 = 1ul << 16;
+  return isa == Isa::neon && (getauxval(AT_HWCAP) & (neon | vfpv4)) == (neon | vfpv4);
 }
 #else
 bool cpu_runs(Isa) { return true; }  // neon is part of 64-bit Arm; nothing else is built

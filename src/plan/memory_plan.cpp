@@ -1,6 +1,7 @@
 #include "plan/memory_plan.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <numeric>
 
 #include "lemore/tensor.h"
@@ -9,7 +10,7 @@ namespace lemore::plan {
 
 namespace {
 
-constexpr std::size_t align_up(std::size_t n) { return (n + k_alignment - 1) / k_alignment * k_alignment; }
+constexpr std::uint64_t align_up(std::uint64_t n) { return (n + k_alignment - 1) / k_alignment * k_alignment; }
 
 }  // namespace
 
@@ -24,8 +25,8 @@ MemoryPlan plan_memory(const std::vector<LiveRange>& ranges) {
   std::vector<std::size_t> placed;  // by offset
   for (const std::size_t i : order) {
     const LiveRange& range = ranges[i];
-    const std::size_t bytes = align_up(range.bytes);
-    std::size_t offset = 0;
+    const std::uint64_t bytes = align_up(range.bytes);
+    std::uint64_t offset = 0;
     for (const std::size_t p : placed) {
       if (ranges[p].last < range.first || range.last < ranges[p].first) continue;
       if (offset + bytes <= plan.offsets[p]) break;  // fits before it, and every later one lies behind
@@ -34,7 +35,7 @@ MemoryPlan plan_memory(const std::vector<LiveRange>& ranges) {
     plan.offsets[i] = offset;
     plan.arena_bytes = std::max(plan.arena_bytes, offset + bytes);
     placed.insert(std::upper_bound(placed.begin(), placed.end(), offset,
-                                   [&](std::size_t o, std::size_t p) { return o < plan.offsets[p]; }),
+                                   [&](std::uint64_t o, std::size_t p) { return o < plan.offsets[p]; }),
                   i);
   }
   return plan;

@@ -1,6 +1,8 @@
 #include "plan/plan.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <string>
 
 #include "plan/memory_plan.h"
 
@@ -9,15 +11,15 @@ namespace lemore::plan {
 namespace {
 
 // Larger than any arena a machine could hold: sizes below it cannot overflow when summed.
-constexpr std::size_t k_max_elements = std::size_t{1} << 40;
+constexpr std::uint64_t k_max_elements = std::uint64_t{1} << 40;
 
 }  // namespace
 
 Value Builder::value(std::size_t h, std::size_t w, std::size_t c) {
-  const std::size_t elements = Shape{h, w, c}.elements();
+  const std::uint64_t elements = Shape{h, w, c}.elements();
   if (elements > k_max_elements)
     fail({StatusCode::invalid_shape, "a map of " + Shape{h, w, c}.to_string() + " is too large"});
-  buffers_.push_back({std::min(elements, k_max_elements), false, -1, -1});
+  buffers_.push_back({static_cast<std::size_t>(std::min(elements, k_max_elements)), false, -1, -1});
   Value v;
   v.buffer = static_cast<int>(buffers_.size()) - 1;
   v.h = h;
@@ -71,7 +73,7 @@ Result<Plan> Builder::finish(const Value& input, const Value& output, std::size_
   ranges.reserve(buffers_.size());
   for (std::size_t i = 0; i < buffers_.size(); ++i) {
     const Buffer& b = buffers_[i];
-    LiveRange range{b.elements * sizeof(float), b.first, b.last};
+    LiveRange range{std::uint64_t{b.elements} * sizeof(float), b.first, b.last};
     if (b.pinned) range = {range.bytes, -1, behind};
     if (static_cast<int>(i) == input.buffer) range.first = -1;  // written before the first step
     if (static_cast<int>(i) == output.buffer) range.last = behind;
@@ -79,10 +81,13 @@ Result<Plan> Builder::finish(const Value& input, const Value& output, std::size_
     ranges.push_back(range);
   }
   MemoryPlan memory = plan_memory(ranges);
-  plan_.arena_bytes = memory.arena_bytes;
+  plan_.arena_bytes = static_cast<std::size_t>(memory.arena_bytes);
+  if (plan_.arena_bytes != memory.arena_bytes)
+    return Status(StatusCode::out_of_memory,
+                  "an arena of " + std::to_string(memory.arena_bytes) + " bytes is more than this machine can address");
   plan_.offsets.resize(memory.offsets.size());
   std::transform(memory.offsets.begin(), memory.offsets.end(), plan_.offsets.begin(),
-                 [](std::size_t bytes) { return bytes / sizeof(float); });
+                 [](std::uint64_t bytes) { return static_cast<std::size_t>(bytes / sizeof(float)); });
   return std::move(plan_);
 }
 

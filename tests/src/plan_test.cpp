@@ -11,10 +11,10 @@ using namespace lemore;
 namespace {
 
 // Bytes alive at the busiest step: no plan can need less.
-std::size_t busiest(const std::vector<plan::LiveRange>& ranges, int steps) {
-  std::size_t most = 0;
+std::uint64_t busiest(const std::vector<plan::LiveRange>& ranges, int steps) {
+  std::uint64_t most = 0;
   for (int step = 0; step < steps; ++step) {
-    std::size_t sum = 0;
+    std::uint64_t sum = 0;
     for (const auto& r : ranges)
       if (r.first <= step && step <= r.last) sum += (r.bytes + k_alignment - 1) / k_alignment * k_alignment;
     most = std::max(most, sum);

@@ -198,6 +198,11 @@ TEST_CASE("safetensors refuses offsets that do not hold the shape", "[safetensor
   refuse(one_tensor(record("\"F32\"", "[2,2]", "[16,0]")), {"tensor 'a'.data_offsets", "16 bytes"});
   refuse(one_tensor(record("\"F32\"", "[2,3]")), {"tensor 'a'.data_offsets", "24 bytes", "[2, 3]", "F32"});
   refuse(one_tensor(record("\"F64\"")), {"tensor 'a'.data_offsets", "32 bytes", "F64"});
+  if (sizeof(std::size_t) == 4) {  // an extent alone is too large for the machine
+    refuse(one_tensor(record("\"F32\"", "[4294967296,1]", "[0,0]"), ""), {"tensor 'a'.shape[0]", "4294967296"});
+    refuse(one_tensor(record("\"F32\"", "[65536,65536]", "[0,0]"), ""), {"tensor 'a'.data_offsets"});
+    return;
+  }
   // 3 x b = 4 mod 2^64, and 2^62 x 4 bytes = 0 mod 2^64
   refuse(one_tensor(record("\"F32\"", "[3,12297829382473034412]")), {"tensor 'a'.data_offsets", "more bytes than"});
   refuse(one_tensor(record("\"F32\"", "[4611686018427387904]", "[0,0]"), ""), {"more bytes than 64 bits count"});
@@ -256,7 +261,7 @@ TEST_CASE("safetensors with a header of 4 MiB is read fast, a longer one refused
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   require_ok(opened);
   CHECK(opened->tensors().size() == tensors);
-  CHECK(seconds.count() < 3.0);  // 0.1 s; the room is for sanitizers and emulators
+  CHECK(seconds.count() < 10.0);  // 0.1 s; the room is for sanitizers and emulators
   refuse(raw_safetensors(header + " ", std::string(tensors, '\0')), {"header", "4194305"});
 }
 

@@ -15,6 +15,7 @@
 #include <new>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cpu/kernel_table.h"
@@ -29,6 +30,15 @@ namespace lemore::test {
 constexpr double k_eps = 1.0 / (1 << 24);  ///< half a unit in the last place, relative
 constexpr float k_nan = std::numeric_limits<float>::quiet_NaN();
 constexpr float k_infinity = std::numeric_limits<float>::infinity();
+
+/// Whether a table computes with numbers below 2^-126 rather than with zeros (kernels/simd/vec.h).
+inline bool keeps_denormals([[maybe_unused]] const kernels::KernelTable& table) {
+#if defined(__arm__)
+  return table.isa != std::string_view("neon");
+#else
+  return true;
+#endif
+}
 
 /// Calls test(table) for the kernels of every ISA this CPU can run, and of the emulated one. A table that is not the
 /// one asked for fails the test.
