@@ -19,10 +19,7 @@ void add_compute_options(CLI::App& command, ComputeOptions& options) {
 }
 
 Result<Isa> chosen_isa(const ComputeOptions& options) {
-  if (options.isa.empty()) {
-    Result<Isa> isa = default_isa();
-    return isa.ok() ? isa : Result<Isa>(Status(StatusCode::unsupported, "LEMORE_ISA: " + isa.status().message()));
-  }
+  if (options.isa.empty()) return default_isa();
   Result<Isa> isa = parse_isa(options.isa);
   return isa.ok() ? isa : Result<Isa>(Status(StatusCode::invalid_argument, "--isa: " + isa.status().message()));
 }
