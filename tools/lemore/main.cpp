@@ -63,6 +63,7 @@ int run(int argc, char** argv) {
   cli::add_compare_command(app, exit_code);
   cli::add_eval_command(app, exit_code);
   cli::add_bench_command(app, exit_code);
+  cli::add_embed_command(app, exit_code);
   cli::add_generate_command(app, exit_code);
   try {
     app.parse(argc, argv);
