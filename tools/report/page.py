@@ -53,6 +53,8 @@ def page_machine(data):
         f"Network: `{model['name']}`, {model['num_classes']} classes, {model['parameters'] / 1e6:.2f} M parameters, {model['macs'] / 1e6:.0f} M MACs at {size_of(first)}. "
         f"Medians of {data['rounds']} processes of {data['runs']} runs that took turns, {data['date']}."
     )
+    if "remark" in data:
+        lines.append(f"\n**{data['remark']}**")
     return "\n".join(lines) + "\n"
 
 
