@@ -1,7 +1,7 @@
 #include "weights/safetensors.h"
 
 #include <catch2/catch.hpp>
-#include <chrono>
+#include <ctime>
 #include <map>
 #include <random>
 
@@ -256,12 +256,12 @@ TEST_CASE("safetensors with a header of 4 MiB is read fast, a longer one refused
   header += "}";
   const std::size_t tensors = static_cast<std::size_t>(std::count(header.begin(), header.end(), '[')) / 2;
   header.resize(k_max_safetensors_header, ' ');
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();  // of this process: the machine may be busy
   const Result<Safetensors> opened = parse(raw_safetensors(header, std::string(tensors, '\0')));
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   require_ok(opened);
   CHECK(opened->tensors().size() == tensors);
-  CHECK(seconds.count() < 10.0);  // 0.1 s; the room is for sanitizers and emulators
+  CHECK(seconds < 10.0);  // 0.1 s; the room is for sanitizers and emulators
   refuse(raw_safetensors(header + " ", std::string(tensors, '\0')), {"header", "4194305"});
 }
 
