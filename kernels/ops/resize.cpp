@@ -78,7 +78,7 @@ template <bool partial>
 LEMORE_INLINE void fuse_cell(const GatedFusion& a, const ResizeTap& ty, const ResizeTap* tx, size_t pixels, size_t i,
                              const float* local, float* y) {
   const size_t n = partial ? a.c - i : Vec::lanes;
-  const auto read = [n](const float* p) { return partial ? load_n(p, n) : load(p); };
+  const auto read = [&](const float* p) { return partial ? load_n(p, n) : load(p); };
   const Vec wy0 = set(1.0f - ty.t), wy1 = set(ty.t);
   const auto down = [&](const float* map, size_t column) {
     const float* p = map + column * a.c + i;

@@ -156,7 +156,8 @@ TEST_CASE("a depthwise convolution reads its rows from a ring, and part of its c
         part.x_rows = reach + 1;
         part.y = y.data();
         table.dwconv(part);
-        CHECK(std::memcmp(whole.y.data() + (row * whole.out_w + first) * c, y.data(), outputs * c * sizeof(float)) == 0);
+        CHECK(std::memcmp(whole.y.data() + (row * whole.out_w + first) * c, y.data(), outputs * c * sizeof(float)) ==
+              0);
       }
     }
   });
