@@ -21,6 +21,10 @@ install(FILES ${PROJECT_BINARY_DIR}/lemoreConfig.cmake ${PROJECT_BINARY_DIR}/lem
 set(private_libs -lstdc++ -lm -pthread)
 if(LEMORE_OPENMP)
   foreach(name IN LISTS OpenMP_CXX_LIB_NAMES)
+    get_filename_component(folder "${OpenMP_${name}_LIBRARY}" DIRECTORY)
+    if(folder AND NOT folder IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
+      list(APPEND private_libs -L${folder})  # Debian's libomp lies where only clang's -fopenmp looks
+    endif()
     list(APPEND private_libs -l${name})
   endforeach()
 endif()
