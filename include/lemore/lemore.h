@@ -192,7 +192,8 @@ LEMORE_API lemore_code lemore_model_macs(const lemore_model* model, int height, 
 
 typedef struct lemore_session lemore_session;
 
-/* Where the memory of activations comes from. Called when a session is made, resized and freed, never by a run. */
+/* Where the large memory comes from: all activations and what label maps need, and a segmenter's windows. Called when a
+ * session is made, resized and freed, and by a segmenter where an image needs more; never by a run. */
 typedef struct lemore_allocator {
   void* (*allocate)(void* context, size_t bytes, size_t alignment); /* NULL: there is no more */
   void (*release)(void* context, void* memory, size_t bytes);
@@ -306,7 +307,15 @@ typedef struct lemore_segmenter_options {
   /* slide: called after each window, on the calling thread; 0 cancels. NULL: nobody asks. */
   int (*progress)(void* context, size_t done, size_t total);
   void* progress_context;
+  void* arena;        /* memory for every image, aligned to 64 bytes; NULL: the segmenter gets it */
+  size_t arena_bytes; /* at least lemore_segmenter_arena_bytes(...) for each image */
 } lemore_segmenter_options;
+
+/* Exact bytes of the arena that a segmenter with these options needs for images of this size; for several sizes the
+ * largest of their figures. Errors: as lemore_segmenter_create; LEMORE_INVALID_SHAPE (keep, slide: image too small or
+ * too large). */
+LEMORE_API lemore_code lemore_segmenter_arena_bytes(const lemore_model* model, const lemore_segmenter_options* options,
+                                                    int height, int width, size_t* bytes, lemore_error* error);
 
 /* Errors: as lemore_session_create; LEMORE_UNSUPPORTED for a classifier. */
 LEMORE_API lemore_code lemore_segmenter_create(const lemore_model* model, const lemore_segmenter_options* options,

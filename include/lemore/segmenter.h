@@ -40,7 +40,10 @@ struct SegmenterOptions {
   int threads = 0;
   std::optional<ParallelFor> parallel_for;
   std::optional<Isa> isa;
-  std::optional<Allocator> allocator;     ///< as SessionOptions::allocator
+  void* arena = nullptr;                  ///< memory for all buffers of every image, aligned to k_alignment; null: the
+                                          ///< segmenter allocates it
+  std::size_t arena_bytes = 0;            ///< at least Segmenter::arena_bytes(...) for each image when arena is given
+  std::optional<Allocator> allocator;     ///< gives those buffers where `arena` is null; default: operator new
   std::optional<SlideProgress> progress;  ///< slide: called after each window
 };
 
@@ -55,6 +58,12 @@ struct PhaseTimes {
 /// size asks for it, and keeps its memory for the next one.
 class LEMORE_API Segmenter {
  public:
+  /// Exact bytes of the arena that create() and segment() need for images of this size; for several sizes the largest
+  /// of their figures (options.arena is not looked at). With an arena or an allocator, what still comes from operator
+  /// new are lists of steps and windows, 24 bytes a row and column of the image, and scratch while a size is planned.
+  /// Errors    as create; invalid_argument for an empty image, invalid_shape (keep, slide) for one too small or large.
+  static Result<std::size_t> arena_bytes(const Model& model, const SegmenterOptions& options, Size image);
+
   /// Errors    as Session::create; invalid_argument for a stride beyond the window or a SlideProgress without function;
   /// unsupported for a classifier.
   static Result<Segmenter> create(const Model& model, const SegmenterOptions& options = {});
@@ -67,9 +76,9 @@ class LEMORE_API Segmenter {
   /// Memory    whole: the session's. keep: the session's at the image's size. slide: the session's and the small logits
   /// of the windows
   ///           of a strip of bounded width, whatever the image's size.
-  /// Errors    invalid_argument (views that do not match the image), invalid_shape (keep: image too small or too
-  /// large), out_of_memory, cancelled (by SlideProgress; the rows above the last window are written then, others are
-  /// not).
+  /// Errors    invalid_argument (views that do not match the image, an arena too small for it), invalid_shape (keep:
+  /// image too small or too large), out_of_memory, cancelled (by SlideProgress; the rows above the last window are
+  /// written then, others are not).
   Status segment(const ImageView& image, const LabelView& labels, const ConfidenceView* confidence = nullptr);
 
   /// The session in use, for its logits, steps and stages: after `segment` in whole and keep mode its last run is the

@@ -22,8 +22,9 @@ namespace detail {
 struct SessionData;
 }
 
-/// Where the memory of activations comes from, for programs that hand out memory themselves. Both functions must be
-/// there, must not throw, and are called by create(), resize() and the destructor alone.
+/// Where the large memory comes from (all activations and what label maps need; a Segmenter's windows), for programs
+/// that hand out memory themselves. Both functions must be there and must not throw. They are called by create(),
+/// resize(), Segmenter::segment() where an image needs more, and the destructor alone.
 struct Allocator {
   /// `bytes` (at least 1) aligned to `alignment` (k_alignment), or null when there is no more.
   void* (*allocate)(void* context, std::size_t bytes, std::size_t alignment) = nullptr;

@@ -83,6 +83,8 @@ Status is_null(const char* what) {
 /// The size a struct had in the first version that had it. One that grows specialises this to what it was.
 template <typename Struct>
 constexpr std::size_t k_first_size = sizeof(Struct);
+template <>
+constexpr std::size_t k_first_size<lemore_segmenter_options> = offsetof(lemore_segmenter_options, arena);
 
 /// Larger structs than this are taken for a struct_size that was never set.
 constexpr std::size_t k_max_struct_size = 4096;
@@ -149,6 +151,20 @@ Status to_session_options(const lemore_session_options* given, SessionOptions& o
   options.arena_bytes = o.arena_bytes;
   options.allocator = to_allocator(o.allocator);
   return to_isa(o.isa, options.isa);
+}
+
+// But for `progress`, whose context is the segmenter's handle.
+Status to_segmenter_options(const lemore_segmenter_options& given, SegmenterOptions& o) {
+  if (given.mode < LEMORE_WHOLE || given.mode > LEMORE_SLIDE)
+    return {StatusCode::invalid_argument, "mode: expected a lemore_mode, got " + std::to_string(given.mode)};
+  o.mode = static_cast<Mode>(given.mode);
+  o.stride = {given.stride_height, given.stride_width};
+  o.threads = given.threads;
+  o.parallel_for = to_parallel_for(given.parallel_for);
+  o.arena = given.arena;
+  o.arena_bytes = given.arena_bytes;
+  o.allocator = to_allocator(given.allocator);
+  return to_isa(given.isa, o.isa);
 }
 
 Status to_view(const lemore_image* image, ImageView& view) {
@@ -510,6 +526,21 @@ lemore_code lemore_session_get_step(const lemore_session* session, size_t index,
   });
 }
 
+lemore_code lemore_segmenter_arena_bytes(const lemore_model* model, const lemore_segmenter_options* options, int height,
+                                         int width, size_t* bytes, lemore_error* error) {
+  return call(error, [&]() -> Status {
+    if (model == nullptr) return is_null("model");
+    if (bytes == nullptr) return is_null("bytes");
+    lemore_segmenter_options given;
+    SegmenterOptions o;
+    if (Status status = read_options(options, given); !status.ok()) return status;
+    if (Status status = to_segmenter_options(given, o); !status.ok()) return status;
+    const auto result = Segmenter::arena_bytes(model->model, o, {height, width});
+    if (result.ok()) *bytes = *result;
+    return result.status();
+  });
+}
+
 lemore_code lemore_segmenter_create(const lemore_model* model, const lemore_segmenter_options* options,
                                     lemore_segmenter** segmenter, lemore_error* error) {
   return call(error, [&]() -> Status {
@@ -518,15 +549,8 @@ lemore_code lemore_segmenter_create(const lemore_model* model, const lemore_segm
     if (model == nullptr) return is_null("model");
     lemore_segmenter_options given;
     if (Status status = read_options(options, given); !status.ok()) return status;
-    if (given.mode < LEMORE_WHOLE || given.mode > LEMORE_SLIDE)
-      return {StatusCode::invalid_argument, "mode: expected a lemore_mode, got " + std::to_string(given.mode)};
     SegmenterOptions o;
-    o.mode = static_cast<Mode>(given.mode);
-    o.stride = {given.stride_height, given.stride_width};
-    o.threads = given.threads;
-    o.parallel_for = to_parallel_for(given.parallel_for);
-    o.allocator = to_allocator(given.allocator);
-    if (Status status = to_isa(given.isa, o.isa); !status.ok()) return status;
+    if (Status status = to_segmenter_options(given, o); !status.ok()) return status;
     auto handle = std::make_unique<lemore_segmenter>();
     handle->progress = given.progress;
     handle->progress_context = given.progress_context;

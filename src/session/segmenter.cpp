@@ -1,5 +1,6 @@
 #include "lemore/segmenter.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
@@ -36,30 +37,69 @@ const char* mode_name(Mode mode) noexcept {
   return "";
 }
 
+namespace {
+
+Status check_options(const Model& model, const SegmenterOptions& options) {
+  if (model.is_classifier()) return {StatusCode::unsupported, "a classifier makes no label map"};
+  const Size window = model.input_size(), stride = options.stride;
+  const bool in_window =
+      stride.height >= 1 && stride.width >= 1 && stride.height <= window.height && stride.width <= window.width;
+  if (stride != Size{0, 0} && !in_window)
+    return {StatusCode::invalid_argument, "stride " + std::to_string(stride.height) + "x" +
+                                              std::to_string(stride.width) + ": expected 1x1 up to the window's " +
+                                              std::to_string(window.height) + "x" + std::to_string(window.width)};
+  if (options.progress && options.progress->report == nullptr)
+    return {StatusCode::invalid_argument, "progress: expected a function"};
+  return {};
+}
+
+SessionOptions to_session_options(const SegmenterOptions& options) {
+  SessionOptions o;
+  o.threads = options.threads;
+  o.parallel_for = options.parallel_for;
+  o.isa = options.isa;
+  o.arena = options.arena;
+  o.arena_bytes = options.arena_bytes;
+  o.allocator = options.allocator;
+  return o;
+}
+
+}  // namespace
+
 Segmenter::Segmenter(std::unique_ptr<detail::SegmenterData> data) : data_(std::move(data)) {}
 Segmenter::Segmenter(Segmenter&&) noexcept = default;
 Segmenter& Segmenter::operator=(Segmenter&&) noexcept = default;
 Segmenter::~Segmenter() = default;
 
+Result<std::size_t> Segmenter::arena_bytes(const Model& model, const SegmenterOptions& options, Size image) {
+  return guard([&]() -> Result<std::size_t> {
+    if (Status status = check_options(model, options); !status.ok()) return status;
+    if (image.height < 1 || image.width < 1)
+      return Status(StatusCode::invalid_argument, "image of " + std::to_string(image.height) + "x" +
+                                                      std::to_string(image.width) + ": expected at least one pixel");
+    SessionOptions session = to_session_options(options);
+    const auto created = Session::arena_bytes(model, session);
+    if (!created.ok() || options.mode == Mode::whole) return created;
+    session.size = image;
+    if (options.mode == Mode::slide) {
+      const auto window = detail::Slide::window_of(model, image);
+      if (!window.ok()) return window.status();
+      session.size = *window;
+    }
+    const auto plan = detail::plan_session(model, session);
+    if (!plan.ok()) return plan.status();
+    std::size_t bytes = plan->arena_bytes;
+    if (options.mode == Mode::slide)
+      bytes += detail::Slide::bytes(image, session.size, detail::Slide::stride_of(model, options), plan->output,
+                                    detail::workers_of(session));
+    return std::max(*created, bytes);
+  });
+}
+
 Result<Segmenter> Segmenter::create(const Model& model, const SegmenterOptions& options) {
   return guard([&]() -> Result<Segmenter> {
-    if (model.is_classifier()) return Status(StatusCode::unsupported, "a classifier makes no label map");
-    const Size window = model.input_size(), stride = options.stride;
-    const bool in_window =
-        stride.height >= 1 && stride.width >= 1 && stride.height <= window.height && stride.width <= window.width;
-    if (stride != Size{0, 0} && !in_window)
-      return Status(StatusCode::invalid_argument,
-                    "stride " + std::to_string(stride.height) + "x" + std::to_string(stride.width) +
-                        ": expected 1x1 up to the window's " + std::to_string(window.height) + "x" +
-                        std::to_string(window.width));
-    if (options.progress && options.progress->report == nullptr)
-      return Status(StatusCode::invalid_argument, "progress: expected a function");
-    SessionOptions session_options;
-    session_options.threads = options.threads;
-    session_options.parallel_for = options.parallel_for;
-    session_options.isa = options.isa;
-    session_options.allocator = options.allocator;
-    auto session = Session::create(model, session_options);
+    if (Status status = check_options(model, options); !status.ok()) return status;
+    auto session = Session::create(model, to_session_options(options));
     if (!session.ok()) return session.status();
     return Segmenter(
         std::unique_ptr<detail::SegmenterData>(new detail::SegmenterData{options, std::move(*session), {}, {}}));

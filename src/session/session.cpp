@@ -35,12 +35,6 @@ Status check_threads(const SessionOptions& options) {
   return {};
 }
 
-// Threads a session with these options is planned for.
-int workers_of(const SessionOptions& options) {
-  if (options.parallel_for) return options.parallel_for->workers;
-  return options.threads > 0 ? options.threads : default_threads();
-}
-
 Result<Isa> choose_isa(const SessionOptions& options) {
   return options.isa ? parse_isa(isa_name(*options.isa)) : default_isa();
 }
@@ -92,6 +86,17 @@ TensorView view_of(const SessionData& s, const plan::Value& v) {
 
 }  // namespace
 
+int workers_of(const SessionOptions& options) {
+  if (options.parallel_for) return options.parallel_for->workers;
+  return options.threads > 0 ? options.threads : default_threads();
+}
+
+Result<plan::Plan> plan_session(const Model& model, const SessionOptions& options) {
+  if (Status status = check_threads(options); !status.ok()) return status;
+  if (const auto isa = choose_isa(options); !isa.ok()) return isa.status();
+  return build_plan(model.data(), input_size(model, options), {workers_of(options), options.keep_stages, options.fuse});
+}
+
 void Arena::Free::operator()(void* p) const noexcept {
   if (allocator.release != nullptr) {
     allocator.release(allocator.context, p, bytes);
@@ -100,17 +105,17 @@ void Arena::Free::operator()(void* p) const noexcept {
   }
 }
 
-Result<Arena> Arena::create(std::size_t bytes, const SessionOptions& options) {
+Result<Arena> Arena::create(std::size_t bytes, const SessionOptions& options, std::size_t taken) {
   Arena arena;
   const auto is_aligned = [](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % k_alignment == 0; };
   if (options.arena != nullptr) {
     if (!is_aligned(options.arena))
       return Status(StatusCode::invalid_argument,
                     "arena: expected memory aligned to " + std::to_string(k_alignment) + " bytes");
-    if (options.arena_bytes < bytes)
-      return Status(StatusCode::invalid_argument, "arena: expected at least " + std::to_string(bytes) + " bytes, got " +
-                                                      std::to_string(options.arena_bytes));
-    arena.data_ = static_cast<float*>(options.arena);
+    if (options.arena_bytes < taken || options.arena_bytes - taken < bytes)
+      return Status(StatusCode::invalid_argument, "arena: expected at least " + std::to_string(taken + bytes) +
+                                                      " bytes, got " + std::to_string(options.arena_bytes));
+    arena.data_ = static_cast<float*>(options.arena) + taken / sizeof(float);
     return arena;
   }
   const std::size_t asked = bytes > 0 ? bytes : 1;
@@ -163,10 +168,7 @@ Session::~Session() = default;
 
 Result<std::size_t> Session::arena_bytes(const Model& model, const SessionOptions& options) {
   return guard([&]() -> Result<std::size_t> {
-    if (Status status = detail::check_threads(options); !status.ok()) return status;
-    if (const auto isa = detail::choose_isa(options); !isa.ok()) return isa.status();
-    const auto plan = detail::build_plan(model.data(), detail::input_size(model, options),
-                                         {detail::workers_of(options), options.keep_stages, options.fuse});
+    const auto plan = detail::plan_session(model, options);
     if (!plan.ok()) return plan.status();
     return plan->arena_bytes;
   });

@@ -14,8 +14,9 @@ namespace lemore::detail {
 /// Memory for a session's buffers: its own, or the caller's.
 class Arena {
  public:
-  /// At least `bytes`, 64-byte aligned: options.arena where it is given, else of options.allocator or operator new.
-  static Result<Arena> create(std::size_t bytes, const SessionOptions& options);
+  /// At least `bytes`, 64-byte aligned: of options.arena where it is given, behind the `taken` bytes of somebody else,
+  /// else of options.allocator or operator new.
+  static Result<Arena> create(std::size_t bytes, const SessionOptions& options, std::size_t taken = 0);
 
   float* data() const noexcept { return data_; }
 
@@ -55,5 +56,11 @@ struct SessionData {
   /// Runs the steps on the prepared input.
   void run_steps() noexcept;
 };
+
+/// The plan of a session with these options. Errors    as Session::create, but for the arena.
+Result<plan::Plan> plan_session(const Model& model, const SessionOptions& options);
+
+/// Threads a session with these options asks for.
+int workers_of(const SessionOptions& options);
 
 }  // namespace lemore::detail

@@ -7,7 +7,6 @@
 
 #include "core/resize_taps.h"
 #include "image/label_map.h"
-#include "session/session_data.h"
 
 namespace lemore::detail {
 
@@ -42,7 +41,55 @@ int most_covering(const std::vector<int>& starts, int window) {
   return most;
 }
 
+// Where a strip begins and ends: pixels, and the windows that reach into it.
+struct Columns {
+  int left, right;
+  Cover windows;
+};
+Columns strip_at(const std::vector<int>& starts, std::size_t first, int window, int image_width) {
+  const std::size_t next = first + Slide::k_strip_windows;
+  const int left = starts[first], right = next < starts.size() ? starts[next] : image_width;
+  return {left, right, covering(starts, window, left, right)};
+}
+
+// Elements of the ring of the widest strip.
+std::size_t ring_elements(const std::vector<int>& rows, const std::vector<int>& columns, Size window, int image_width,
+                          std::size_t window_elements) {
+  int most = 0;
+  for (std::size_t first = 0; first < columns.size(); first += Slide::k_strip_windows) {
+    const Cover c = strip_at(columns, first, window.width, image_width).windows;
+    most = std::max(most, c.last - c.first);
+  }
+  return size(most_covering(rows, window.height)) * size(most) * window_elements;
+}
+
+std::size_t tile_elements(std::size_t classes, int workers) { return size(workers) * image::k_label_tile * classes; }
+
 }  // namespace
+
+Result<Size> Slide::window_of(const Model& model, Size image) {
+  if (image.height < k_min_input || image.width < k_min_input)
+    return Status(StatusCode::invalid_shape, "slide mode: expected an image of at least " +
+                                                 std::to_string(k_min_input) + "x" + std::to_string(k_min_input) +
+                                                 " pixels, got " + std::to_string(image.height) + "x" +
+                                                 std::to_string(image.width));
+  const Size trained = model.input_size();
+  return Size{std::min(trained.height, image.height), std::min(trained.width, image.width)};
+}
+
+Size Slide::stride_of(const Model& model, const SegmenterOptions& options) {
+  const Size trained = model.input_size();
+  const bool has_stride = options.stride != Size{0, 0};
+  return has_stride ? options.stride : Size{(trained.height * 2 + 2) / 3, (trained.width * 2 + 2) / 3};
+}
+
+std::size_t Slide::bytes(Size image, Size window, Size stride, const plan::Value& logits, int workers) {
+  const auto rows = window_starts(image.height, window.height, stride.height);
+  const auto columns = window_starts(image.width, window.width, stride.width);
+  return (ring_elements(rows, columns, window, image.width, logits.pixels() * logits.c) +
+          tile_elements(logits.c, workers)) *
+         sizeof(float);
+}
 
 // The part of the image under way: its columns, the windows that reach into them, and the ring of their logits.
 struct Slide::Strip {
@@ -62,16 +109,10 @@ struct Slide::Strip {
 Status Slide::segment(Session& session, const SegmenterOptions& options, const ImageView& image,
                       const LabelView& labels, const ConfidenceView* confidence, PhaseTimes& times) {
   using Clock = std::chrono::steady_clock;
-  const Size trained = session.model().input_size();
-  if (image.size.height < k_min_input || image.size.width < k_min_input)
-    return {StatusCode::invalid_shape, "slide mode: expected an image of at least " + std::to_string(k_min_input) +
-                                           "x" + std::to_string(k_min_input) + " pixels, got " +
-                                           std::to_string(image.size.height) + "x" + std::to_string(image.size.width)};
-  // An image smaller than the window is one window of its own size.
-  const Size window{std::min(trained.height, image.size.height), std::min(trained.width, image.size.width)};
+  const auto fitting = window_of(session.model(), image.size);
+  if (!fitting.ok()) return fitting.status();
+  const Size window = *fitting, stride = stride_of(session.model(), options);
   if (Status status = session.resize(window); !status.ok()) return status;
-  const bool has_stride = options.stride != Size{0, 0};
-  const Size stride = has_stride ? options.stride : Size{(trained.height * 2 + 2) / 3, (trained.width * 2 + 2) / 3};
 
   rows_ = window_starts(image.size.height, window.height, stride.height);
   columns_ = window_starts(image.size.width, window.width, stride.width);
@@ -86,13 +127,25 @@ Status Slide::segment(Session& session, const SegmenterOptions& options, const I
   taps_.resize(size(window.height) + size(window.width));
   core::resize_taps(strip.h, size(window.height), taps_.data());
   core::resize_taps(strip.w, size(window.width), taps_.data() + window.height);
-  tiles_.resize(size(session.threads()) * image::k_label_tile * strip.classes);
+  const std::size_t ring = ring_elements(rows_, columns_, window, image.size.width, strip.window_elements);
+  const std::size_t needed = (ring + tile_elements(strip.classes, session.threads())) * sizeof(float);
+  const SessionOptions& memory = session.data().options;
+  if (memory.arena != nullptr || needed > memory_bytes_) {
+    memory_ = {};  // not both at once
+    memory_bytes_ = 0;
+    auto made = Arena::create(needed, memory, session.arena_bytes());
+    if (!made.ok()) return made.status();
+    memory_ = std::move(*made);
+    memory_bytes_ = needed;
+  }
+  logits_ = memory_.data();
+  tiles_ = logits_ + ring;
 
   const auto enter_strip = [&](std::size_t first) {
-    const std::size_t next = first + k_strip_windows;
-    strip.left = columns_[first];
-    strip.right = next < columns_.size() ? columns_[next] : image.size.width;
-    strip.windows = covering(columns_, window.width, strip.left, strip.right);
+    const Columns c = strip_at(columns_, first, window.width, image.size.width);
+    strip.left = c.left;
+    strip.right = c.right;
+    strip.windows = c.windows;
   };
   std::size_t done = 0, total = 0;
   for (std::size_t first = 0; first < columns_.size(); first += k_strip_windows) {
@@ -102,14 +155,12 @@ Status Slide::segment(Session& session, const SegmenterOptions& options, const I
 
   for (std::size_t first = 0; first < columns_.size(); first += k_strip_windows) {
     enter_strip(first);
-    logits_.resize(size(strip.ring) * size(strip.windows.last - strip.windows.first) * strip.window_elements);
-
     for (int r = 0; r < static_cast<int>(rows_.size()); ++r) {
       for (int c = strip.windows.first; c < strip.windows.last; ++c) {
         if (Status status = session.run_window(image, rows_[size(r)], columns_[size(c)]); !status.ok()) return status;
         times.prepare += session.last_prepare_ms();
         times.network += session.last_network_ms();
-        std::memcpy(logits_.data() + strip.slot(r, c), session.logits().f32(), strip.window_elements * sizeof(float));
+        std::memcpy(logits_ + strip.slot(r, c), session.logits().f32(), strip.window_elements * sizeof(float));
         ++done;
         if (options.progress && !options.progress->report(options.progress->context, done, total))
           return {StatusCode::cancelled,
@@ -134,7 +185,7 @@ void Slide::label_rows(Session& session, const Strip& strip, int row_begin, int 
   const Cover rows = covering(rows_, strip.window.height, row_begin, row_end);
 
   r.split(size(row_end - row_begin), 8, [&](std::size_t begin, std::size_t end, std::size_t worker) {
-    float* tile = tiles_.data() + worker * image::k_label_tile * classes;
+    float* tile = tiles_ + worker * image::k_label_tile * classes;
     for (int y = row_begin + static_cast<int>(begin); y < row_begin + static_cast<int>(end); ++y) {
       int right = 0;
       for (int x = strip.left; x < strip.right; x = right) {
@@ -150,8 +201,7 @@ void Slide::label_rows(Session& session, const Strip& strip, int row_begin, int 
           if (y < rows_[size(wr)] || y >= rows_[size(wr)] + strip.window.height) continue;
           for (int wc = columns.first; wc < columns.last; ++wc, ++count)
             r.kernels->resize({strip.w, classes, n, 0, 1, taps_y + (y - rows_[size(wr)]),
-                               taps_x + (x - columns_[size(wc)]), logits_.data() + strip.slot(wr, wc), tile,
-                               count > 0});
+                               taps_x + (x - columns_[size(wc)]), logits_ + strip.slot(wr, wc), tile, count > 0});
         }
         if (count > 1)
           for (std::size_t i = 0; i < n * classes; ++i) tile[i] /= static_cast<float>(count);

@@ -5,6 +5,7 @@
 
 #include "kernels/ops/resize.h"
 #include "lemore/segmenter.h"
+#include "session/session_data.h"
 
 namespace lemore::detail {
 
@@ -22,7 +23,17 @@ class Slide {
  public:
   static constexpr int k_strip_windows = 8;
 
-  /// Errors    invalid_shape for images below k_min_input pixels a side, out_of_memory, cancelled.
+  /// The window of an image: the model's input, or less where the image is smaller. Errors    invalid_shape for images
+  /// below k_min_input pixels a side.
+  static Result<Size> window_of(const Model& model, Size image);
+
+  /// Bytes that segment() needs beside the session, whose windows give `logits`.
+  static std::size_t bytes(Size image, Size window, Size stride, const plan::Value& logits, int workers);
+
+  /// The stride of these options.
+  static Size stride_of(const Model& model, const SegmenterOptions& options);
+
+  /// Errors    as window_of; invalid_argument for an arena that is too small, out_of_memory, cancelled.
   Status segment(Session& session, const SegmenterOptions& options, const ImageView& image, const LabelView& labels,
                  const ConfidenceView* confidence, PhaseTimes& times);
 
@@ -32,9 +43,11 @@ class Slide {
                   const ConfidenceView* confidence);
 
   std::vector<kernels::ResizeTap> taps_;  ///< small logits to a window: its height, then its width
-  std::vector<float> logits_;             ///< a ring of window rows, each the strip's windows
-  std::vector<float> tiles_;              ///< enlarged logits of a few pixels, per worker
-  std::vector<int> rows_, columns_;       ///< starts of windows
+  Arena memory_;
+  std::size_t memory_bytes_ = 0;     ///< kept for the next image, where the caller gave none
+  float* logits_ = nullptr;          ///< a ring of window rows, each the strip's windows
+  float* tiles_ = nullptr;           ///< enlarged logits of a few pixels, per worker
+  std::vector<int> rows_, columns_;  ///< starts of windows
 };
 
 }  // namespace lemore::detail

@@ -1,6 +1,7 @@
 /* The C API from C99, as a program would use it: c_api_test MODEL CLASSIFIER. Ends with "all checks passed" or with the
  * first check that failed. */
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -401,6 +402,54 @@ static void segmenters(const lemore_model* model) {
     lemore_segmenter_free(segmenter);
   }
   FAILS(lemore_segmenter_create(model, &options, &segmenter, &error), LEMORE_INVALID_ARGUMENT, "mode");
+
+  /* The caller's memory: exactly as much as asked for; and its allocator. */
+  for (options.mode = LEMORE_WHOLE; options.mode <= LEMORE_SLIDE; ++options.mode) {
+    size_t bytes = 0;
+    void* memory;
+    map.data = labels;
+    OK(lemore_segmenter_create(model, &options, &segmenter, &error));
+    OK(lemore_segmenter_segment(segmenter, &image, &map, NULL, &error));
+    lemore_segmenter_free(segmenter);
+    OK(lemore_segmenter_arena_bytes(model, &options, image_h, image_w, &bytes, &error));
+    memory = malloc(bytes + 64);
+    options.arena = (char*)memory + (64 - (size_t)memory % 64) % 64;
+    options.arena_bytes = bytes;
+    map.data = labels2;
+    OK(lemore_segmenter_create(model, &options, &segmenter, &error));
+    OK(lemore_segmenter_segment(segmenter, &image, &map, NULL, &error));
+    CHECK(memcmp(labels, labels2, sizeof labels) == 0);
+    lemore_segmenter_free(segmenter);
+    options.arena_bytes = 64;
+    FAILS(lemore_segmenter_create(model, &options, &segmenter, &error), LEMORE_INVALID_ARGUMENT, "arena");
+    /* A struct of before it had an arena. */
+    options.struct_size = offsetof(lemore_segmenter_options, arena);
+    OK(lemore_segmenter_create(model, &options, &segmenter, &error));
+    lemore_segmenter_free(segmenter);
+    options.struct_size = sizeof options;
+    free(memory);
+    options.arena = NULL;
+    options.arena_bytes = 0;
+
+    options.allocator.allocate = allocate;
+    options.allocator.release = release;
+    options.allocator.context = &held_bytes;
+    OK(lemore_segmenter_create(model, &options, &segmenter, &error));
+    OK(lemore_segmenter_segment(segmenter, &image, &map, NULL, &error));
+    CHECK(memcmp(labels, labels2, sizeof labels) == 0);
+    CHECK(held_bytes > 0 && held_bytes <= bytes);
+    lemore_segmenter_free(segmenter);
+    CHECK(held_bytes == 0);
+    memset(&options.allocator, 0, sizeof options.allocator);
+  }
+  map.data = labels;
+  options.mode = LEMORE_KEEP;
+  {
+    size_t bytes = 0;
+    FAILS(lemore_segmenter_arena_bytes(model, &options, 31, 64, &bytes, &error), LEMORE_INVALID_SHAPE, "31x64");
+    FAILS(lemore_segmenter_arena_bytes(model, &options, 64, 64, NULL, &error), LEMORE_INVALID_ARGUMENT, "bytes");
+    FAILS(lemore_segmenter_arena_bytes(NULL, &options, 64, 64, &bytes, &error), LEMORE_INVALID_ARGUMENT, "model");
+  }
 
   /* Progress, and its end. */
   options.mode = LEMORE_SLIDE;

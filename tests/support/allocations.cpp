@@ -22,7 +22,7 @@
 
 namespace {
 std::atomic<std::size_t> g_allocations{0}, g_bytes{0};
-std::atomic<std::ptrdiff_t> g_live{0};
+std::atomic<std::ptrdiff_t> g_live{0}, g_live_bytes{0};
 std::atomic<std::size_t> g_until_failure{SIZE_MAX};  // SIZE_MAX: none fails; SIZE_MAX - 1: one has
 }  // namespace
 
@@ -31,6 +31,7 @@ namespace lemore::test {
 std::size_t allocations() { return g_allocations; }
 std::size_t allocated_bytes() { return g_bytes; }
 std::ptrdiff_t live_allocations() { return g_live; }
+std::ptrdiff_t live_bytes() { return g_live_bytes; }
 void fail_allocation(std::size_t n) { g_until_failure = n; }
 bool allocation_failed() { return g_until_failure.exchange(SIZE_MAX) == SIZE_MAX - 1; }
 bool allocations_are_counted() { return LEMORE_COUNT_ALLOCATIONS != 0; }
@@ -38,6 +39,8 @@ bool allocations_are_counted() { return LEMORE_COUNT_ALLOCATIONS != 0; }
 }  // namespace lemore::test
 
 #if LEMORE_COUNT_ALLOCATIONS
+
+#include <malloc.h>
 
 // The program's own allocator entry points, in front of glibc's.
 extern "C" {
@@ -61,8 +64,11 @@ bool count(std::size_t bytes) {
   return left == 0;
 }
 
+std::ptrdiff_t size_of(void* p) { return static_cast<std::ptrdiff_t>(malloc_usable_size(p)); }
+
 void* live(void* p) {
   if (p != nullptr) ++g_live;
+  g_live_bytes += size_of(p);
   return p;
 }
 
@@ -73,8 +79,11 @@ void* malloc(std::size_t n) { return count(n) ? nullptr : live(__libc_malloc(n))
 void* calloc(std::size_t n, std::size_t m) { return count(n * m) ? nullptr : live(__libc_calloc(n, m)); }
 void* realloc(void* old, std::size_t n) {
   if (count(n)) return nullptr;
+  const std::ptrdiff_t before = size_of(old);
   void* p = __libc_realloc(old, n);
-  return old == nullptr ? live(p) : p;
+  if (old == nullptr) return live(p);
+  if (p != nullptr) g_live_bytes += size_of(p) - before;
+  return p;
 }
 void* aligned_alloc(std::size_t alignment, std::size_t n) {
   return count(n) ? nullptr : live(__libc_memalign(alignment, n));
@@ -90,6 +99,7 @@ int posix_memalign(void** out, std::size_t alignment, std::size_t n) {
 }
 void free(void* p) {
   if (p != nullptr) --g_live;
+  g_live_bytes -= size_of(p);
   __libc_free(p);
 }
 }

@@ -9,8 +9,9 @@ std::size_t allocations();
 /// The bytes they asked for, together.
 std::size_t allocated_bytes();
 
-/// Blocks allocated and not freed by now.
+/// Blocks allocated and not freed by now, and their bytes.
 std::ptrdiff_t live_allocations();
+std::ptrdiff_t live_bytes();
 
 /// Makes the n-th allocation from now (0: the next) fail, once.
 void fail_allocation(std::size_t n);
