@@ -181,6 +181,7 @@ template <size_t nv>
 void multiply_columns(const Product& p, const float* rhs, size_t row, size_t row_end, size_t col, size_t last) {
   constexpr size_t mr = tile_rows(nv);
   row = multiply_tiles<mr, nv>(p, rhs, row, row_end, col, last);
+  if (mr > 8 && row_end - row >= 8) row = multiply_tiles<8, nv>(p, rhs, row, row_end, col, last);
   if (mr > 4 && row_end - row >= 4) row = multiply_tiles<4, nv>(p, rhs, row, row_end, col, last);
   if (row_end - row >= 2) row = multiply_tiles<2, nv>(p, rhs, row, row_end, col, last);
   if (row_end > row) multiply_tiles<1, nv>(p, rhs, row, row_end, col, last);
