@@ -244,13 +244,15 @@ LEMORE_API lemore_code lemore_session_run_image(lemore_session* session, const l
 /* Runs on the window of the input's size at (top, left) of the image, without resizing. */
 LEMORE_API lemore_code lemore_session_run_window(lemore_session* session, const lemore_image* image, int top, int left,
                                                  lemore_error* error);
-/* Runs on prepared floats, [1, 3, height, width], red first: `elements` must be 3 * height * width of the session. */
+/* Runs on prepared floats, [1, 3, height, width], red first: `elements` must be 3 * height * width of the session. NaN
+ * and infinities are computed with, not refused. The floating-point environment is never changed. */
 LEMORE_API lemore_code lemore_session_run_tensor(lemore_session* session, const float* nchw, size_t elements,
                                                  lemore_error* error);
 /* The last run's logits, valid until the next run or resize. Errors: LEMORE_INVALID_ARGUMENT before the first run. */
 LEMORE_API lemore_code lemore_session_logits(const lemore_session* session, lemore_tensor* logits, lemore_error* error);
 /* The last run's label map at any size, and where `confidence` is not NULL each pixel's probability. Allocates where
- * the map is larger than any before. Errors: LEMORE_INVALID_ARGUMENT, LEMORE_UNSUPPORTED for a classifier. */
+ * the map is larger than any before. Classes whose logit is NaN are passed over; where none has a number, label and
+ * confidence are 0. Errors: LEMORE_INVALID_ARGUMENT, LEMORE_UNSUPPORTED for a classifier. */
 LEMORE_API lemore_code lemore_session_label_map(lemore_session* session, const lemore_labels* labels,
                                                 const lemore_confidence* confidence, lemore_error* error);
 /* Makes room for label maps of up to this size. */

@@ -66,7 +66,8 @@ struct StepTime {
 ///
 /// Everything is planned and allocated by create() and resize(), threads are started by create() alone and sleep while
 /// nothing runs (lemore/thread_pool.h); run() and label_map() allocate nothing, print nothing and throw nothing. The
-/// same input gives the same bits for any number of threads on the same ISA.
+/// same input gives the same bits for any number of threads and of other sessions on the same ISA; ISAs differ by
+/// rounding (docs/architecture.md, "Numerics").
 class LEMORE_API Session {
  public:
   /// Exact bytes of the arena a session with these options needs (threads and keep_stages matter); fewer when the
@@ -102,6 +103,10 @@ class LEMORE_API Session {
   Status run_window(const ImageView& image, int top, int left);
 
   /// Runs the network on a normalised float tensor [1, 3, h, w] (nchw) of the session's size.
+  /// Numbers   NaN and infinities are computed with, not refused: one NaN makes every logit NaN, since attention sees
+  ///           the whole image (an infinity may be cut to 6 by the first activation). label_map says what they become.
+  ///           Denormals count as what they are, or as 0 on 32-bit Arm's NEON. Rounding and flushing of denormals
+  ///           (x86: FTZ, DAZ) are used as the calling thread and those of the pool have them, and never changed.
   /// Errors    invalid_shape.
   Status run(const TensorView& input);
 
@@ -111,6 +116,10 @@ class LEMORE_API Session {
 
   /// Writes the label map of the last run at the size of `labels` (any size), and if `confidence` is given the softmax
   /// probability of each pixel's class. Ties go to the lower class.
+  /// Numbers   A class whose logit at the pixel (of its four neighbours, one with weight 0 too) is NaN is passed over;
+  ///           infinities are numbers. Where no class has a number the label is 0 and the confidence 0; elsewhere it is
+  ///           above 0. So it is on every ISA, and equal logits give equal labels; but with confidence, or with
+  ///           LabelMapRule::two_step, classes within rounding of each other may be taken for one another.
   /// Errors    invalid_argument (views of different sizes, null, too narrow), unsupported for a classifier.
   Status label_map(const LabelView& labels, const ConfidenceView* confidence = nullptr);
 
