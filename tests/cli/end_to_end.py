@@ -10,6 +10,8 @@ import json
 import os
 import pty
 import random
+import re
+import resource
 import shutil
 import signal
 import struct
@@ -164,13 +166,14 @@ class Result:
         return json.loads(self.out)
 
 
-def lemore(*arguments, stdin=None, env=None, cwd=None, stdout=None):
+def lemore(*arguments, stdin=None, env=None, cwd=None, stdout=None, through=(), prepare=None):
+    """through: a command that starts it; prepare: called in the child before."""
     environment = dict(os.environ)
     environment.update(env or {})
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.time()
-        child = subprocess.Popen([LEMORE, *map(str, arguments)], stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                                 stdout=stdout or out, stderr=err, env=environment, cwd=cwd)
+        child = subprocess.Popen([*through, LEMORE, *map(str, arguments)], stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                                 stdout=stdout or out, stderr=err, env=environment, cwd=cwd, preexec_fn=prepare)
         if stdin is not None:
             try:
                 child.stdin.write(stdin)
@@ -218,6 +221,24 @@ class Case(unittest.TestCase):
         for text in [says] if isinstance(says, str) else says:
             self.assertIn(str(text), result.err)
         return result
+
+    def small_file_system(self, kilobytes):
+        """A folder on a disk of its own, soon full."""
+        small = self.folder / "small"
+        small.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dk" % kilobytes, "tmpfs", str(small)], capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest("no right to mount a small file system")
+        self.addCleanup(subprocess.run, ["umount", str(small)], check=True)
+        return small
+
+    def whole(self, folder, calm):
+        """What is in the folder is what an undisturbed run wrote, byte for byte; half-written files keep hidden names."""
+        names = self.files(folder)
+        for name in names:
+            if not re.fullmatch(r"\.lemore-.+-\d+-\d+\.part", name):
+                self.assertEqual((Path(folder) / name).read_bytes(), (Path(calm) / name).read_bytes(), name)
+        return names
 
     def files(self, folder=None):
         folder = Path(folder or self.folder)
@@ -516,32 +537,78 @@ class Folders(Case):
         self.assertTrue(Path("/dev/full").is_char_device())
         self.refused(1, *run, "/proc/nowhere/x.png", says="/proc/nowhere")
         self.refused(1, *run, photo / "below" / "x.png", says="photo.png")
-        locked = self.folder / "locked"
-        locked.mkdir()
-        if os.geteuid() == 0:  # root may write anywhere but where the kernel itself forbids it
-            self.refused(1, "run", "-m", MODEL, photo, "-o", "/proc/", "--emit", "labels", says="/proc")
-        else:
-            locked.chmod(0o555)
-            self.refused(1, "run", "-m", MODEL, photo, "-o", str(locked) + "/", "--emit", "labels", says=["locked", "Permission denied"])
+        self.refused(1, "run", "-m", MODEL, photo, "-o", "/proc/", "--emit", "labels", says="/proc")
         self.refused(1, *run, self.folder / "x.png", "--manifest", "/dev/full", says=["/dev/full", "No space left"])
         self.assertEqual([n for n in self.files() if ".part" in n], [])
 
+    def photos(self, count):
+        for i in range(count):
+            self.photo("in/%d.png" % i, seed=i, width=120, height=90)
+
+    def test_folder_without_permission(self):
+        self.photos(2)
+        locked = self.folder / "locked"
+        locked.mkdir()
+        self.folder.chmod(0o755)
+        locked.chmod(0o555)
+        through = ()
+        if os.geteuid() == 0:  # root may write there: somebody else is asked to
+            through = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+            try:
+                able = lemore("info", MODEL, through=through).code == 0
+            except FileNotFoundError:
+                able = False
+            if not able:
+                self.skipTest("root, and no way to run as somebody else")
+        self.refused(1, "run", "-m", MODEL, self.folder / "in", "-o", locked, "--emit", "labels", through=through,
+                     says=["locked", "Permission denied"])
+        self.refused(1, "run", "-m", MODEL, self.folder / "in/0.png", "-o", locked / "x.png", "--emit", "labels", through=through,
+                     says=["locked", "Permission denied"])
+        self.assertEqual(self.files(locked), [])
+
+    def test_read_only_file_system(self):
+        self.photos(2)
+        small = self.small_file_system(64)
+        subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+        for out in (small, small / "x.png", small / "new/deep/"):
+            self.refused(1, "run", "-m", MODEL, self.folder / "in/0.png", "-o", out, "--emit", "labels",
+                         says=["small", "Read-only file system"])
+        self.assertEqual(self.files(small), [])
+
     def test_full_disk(self):
-        small = self.folder / "small"
-        small.mkdir()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(small)], capture_output=True)
-        if mounted.returncode != 0:
-            self.skipTest("no right to mount a small file system")
-        try:
-            photo = self.photo(width=300, height=300)
-            result = lemore("run", "-m", MODEL, photo, "-o", small / "x.png", "--emit", "confidence,overlay,color")
-            self.assertEqual(result.code, 1)
-            self.assertIn("No space left on device", result.err)
-            self.assertEqual([n for n in self.files(small) if ".part" in n], [])
-            for name in self.files(small):
-                Png(small / name)
-        finally:
-            subprocess.run(["umount", str(small)])
+        """Until it is full every output is whole; with more room --resume does the rest."""
+        self.photos(12)
+        f = self.folder
+        run = ["run", "-m", MODEL, f / "in", "--emit", "overlay,labels"]
+        self.ok(*run, "-o", f / "calm")
+        small = self.small_file_system(48)  # twelve pages; each of the 24 files needs one or more
+        result = self.refused(1, *run, "-o", small, says=["in/", "small/", ".png: cannot write: No space left on device"])
+        self.assertIn(result.err.split(": ")[2], {str(small / n) for n in self.files(f / "calm")})
+        self.assertEqual([n for n in self.whole(small, f / "calm") if ".part" in n], [])
+        # Told to go on, it tells every image that failed, and counts.
+        result = lemore(*run, "-o", small, "--keep-going", "--resume", "--manifest", f / "m.jsonl")
+        self.assertEqual(result.code, 3, result.err)
+        failed = [l for l in map(json.loads, (f / "m.jsonl").read_text().splitlines()) if l["status"] == "failed"]
+        self.assertGreater(len(failed), 0)
+        self.assertLess(len(failed), 12)
+        self.assertEqual(result.err.count("No space left on device"), len(failed))
+        self.assertEqual(result.err.count("\n"), len(failed) + 1)
+        self.assertEqual([n for n in self.whole(small, f / "calm") if ".part" in n], [])
+        subprocess.run(["mount", "-o", "remount,size=1m", str(small)], check=True)
+        self.ok(*run, "-o", small, "--resume")
+        self.assertEqual(self.whole(small, f / "calm"), self.files(f / "calm"))
+
+    def test_files_that_may_not_be_large(self):
+        """ulimit -f: the same without the right to mount."""
+        self.photos(3)
+        f = self.folder
+        run = ["run", "-m", MODEL, f / "in", "--emit", "overlay,labels"]
+        self.ok(*run, "-o", f / "calm")
+        limit = min(p.stat().st_size for p in (f / "calm").glob("*.overlay.png")) - 1
+        self.assertLess(max(p.stat().st_size for p in (f / "calm").glob("*.labels.png")), limit)
+        self.refused(1, *run, "-o", f / "out", prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+                     says=["overlay.png", "File too large"])
+        self.assertEqual([n for n in self.whole(f / "out", f / "calm") if ".part" in n or "overlay" in n], [])
 
 
 class Endurance(Case):
@@ -561,21 +628,23 @@ class Endurance(Case):
         self.many(120)
         f = self.folder
         emit = ["--emit", "labels,overlay,npy"]
-        self.ok("run", "-m", MODEL, f / "in", "-o", f / "calm", *emit)
-        for attempt in range(4):
-            child = self.start("run", "-m", MODEL, f / "in", "-o", f / "rough", *emit, "--resume", "--manifest", f / "m.jsonl")
-            while child.poll() is None and len(self.files(f / "rough") if (f / "rough").exists() else []) < 60 * (attempt + 1):
-                time.sleep(0.002)
+        calm = self.ok("run", "-m", MODEL, f / "in", "-o", f / "calm", *emit)
+        arguments = ["run", "-m", MODEL, f / "in", "-o", f / "rough", *emit, "--resume", "--manifest", f / "m.jsonl"]
+        # Well into the work, then at any moment.
+        moments = random.Random(20)
+        for attempt in range(12):
+            child = self.start(*arguments)
+            if attempt < 4:
+                while child.poll() is None and len(self.files(f / "rough") if (f / "rough").exists() else []) < 60 * (attempt + 1):
+                    time.sleep(0.002)
+            else:
+                time.sleep(moments.uniform(0, calm.seconds / 6))
             child.kill()
             child.wait()
             child.stderr.close()
-            for name in self.files(f / "rough"):
-                if ".part" not in name:
-                    self.assertEqual((f / "rough" / name).read_bytes(), (f / "calm" / name).read_bytes(), name)
-        self.ok("run", "-m", MODEL, f / "in", "-o", f / "rough", *emit, "--resume", "--manifest", f / "m.jsonl")
-        self.assertEqual(self.files(f / "rough"), self.files(f / "calm"))  # no left-over parts either
-        for name in self.files(f / "calm"):
-            self.assertEqual((f / "rough" / name).read_bytes(), (f / "calm" / name).read_bytes(), name)
+            self.whole(f / "rough", f / "calm")
+        self.ok(*arguments)
+        self.assertEqual(self.whole(f / "rough", f / "calm"), self.files(f / "calm"))  # no left-over parts either
         done = [json.loads(l)["input"] for l in (f / "m.jsonl").read_text().splitlines()]
         self.assertEqual(sorted(set(done)), sorted(str(p) for p in (f / "in").iterdir()))
 

@@ -9,6 +9,7 @@
 
 #include "lemore/segmenter.h"
 #include "support/allocations.h"
+#include "support/files.h"
 #include "support/status_checks.h"
 #include "support/test_model.h"
 
@@ -244,6 +245,29 @@ TEST_CASE("an allocator that has no more is an error that leaves the segmenter u
     REQUIRE(again == first);
     test::require_ok(segment(*segmenter, too_large, other));
   }
+}
+
+TEST_CASE("a model that was copied outlives its file's bytes", "[session][memory]") {
+  const test::TempFile file(test::weight_file().bytes());
+  const auto mapped = Model::load(file.path());
+  LoadOptions copy;
+  copy.copy = true;
+  const auto copied = Model::load(file.path(), copy);
+  test::require_ok(mapped);
+  test::require_ok(copied);
+  const auto image = random_image({64, 96}, PixelFormat::rgb, 16);
+  const auto labels_of = [&](const Model& model) {
+    SegmenterOptions options;
+    options.threads = 1;
+    auto segmenter = Segmenter::create(model, options);
+    test::require_ok(segmenter);
+    Labels labels(image.size);
+    test::require_ok(segment(*segmenter, image, labels));
+    return labels;
+  };
+  const Labels expected = labels_of(*mapped);
+  REQUIRE(::truncate(file.path().c_str(), 0) == 0);  // from here on `mapped` must not be used
+  REQUIRE(labels_of(*copied) == expected);
 }
 
 TEST_CASE("sizes that alternate do not make memory grow", "[session][segmenter][memory]") {

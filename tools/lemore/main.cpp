@@ -50,6 +50,7 @@ int report_parse_error(const CLI::App& app, const CLI::ParseError& error) {
 
 int run(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of write, told like any other
+  ::signal(SIGXFSZ, SIG_IGN);  // so is a file beyond ulimit -f
   int exit_code = cli::k_exit_ok;
   CLI::App app("Semantic segmentation on a CPU: photographs to label maps", "lemore");
   app.footer(
