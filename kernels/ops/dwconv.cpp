@@ -102,6 +102,21 @@ LEMORE_INLINE void convolve(const DepthwiseConv& args, const Window& window, siz
   }
 }
 
+/// Channels from i, less than a vector of them, of output p.
+__attribute__((noinline, unused)) void convolve_tail(const DepthwiseConv& args, const Window& window, size_t p,
+                                                     size_t i, float* y) {
+  convolve<0, 0, 1, true>(args, window, p, i, args.c - i, y);
+}
+
+/// Channels from i, less than a vector of them, of outputs p..p + group. Only in vectors of 16 are they common.
+template <size_t kw, size_t step, size_t group>
+LEMORE_INLINE void sweep_tail(const DepthwiseConv& args, const Window& window, size_t p, size_t i, float* y) {
+  if constexpr (Vec::lanes == 16)
+    convolve<kw, step, group, true>(args, window, p, i, args.c - i, y);
+  else
+    for (size_t end = p + group; p < end; ++p) convolve_tail(args, window, p, i, y);
+}
+
 /// All channels of outputs p..pixels, as many whole groups as there are; y the output 0. Gives the first output left.
 template <size_t kw, size_t step, size_t group>
 LEMORE_INLINE size_t sweep_groups(const DepthwiseConv& args, const Window& window, size_t p, size_t pixels, float* y) {
@@ -109,7 +124,7 @@ LEMORE_INLINE size_t sweep_groups(const DepthwiseConv& args, const Window& windo
     size_t i = 0;
     for (; args.c - i >= Vec::lanes; i += Vec::lanes)
       convolve<kw, step, group, false>(args, window, p, i, Vec::lanes, y);
-    if (i < args.c) convolve<kw, step, group, true>(args, window, p, i, args.c - i, y);
+    if (i < args.c) sweep_tail<kw, step, group>(args, window, p, i, y);
   }
   return p;
 }

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/// For what is many instructions and rarely runs; `static` as everything here.
+#define LEMORE_OUT_OF_LINE static __attribute__((noinline, unused))
+
 namespace lemore::kernels::LEMORE_ISA_NAME {
 
 constexpr size_t k_registers = 16;
@@ -30,14 +33,14 @@ LEMORE_INLINE Vec load(const float* p) {
   __builtin_memcpy(&r.v, p, sizeof(r.v));
   return r;
 }
-LEMORE_INLINE Vec load_n(const float* p, size_t n) {
+LEMORE_OUT_OF_LINE Vec load_n(const float* p, size_t n) {
   Vec r{};
   for (size_t i = 0; i < Vec::lanes; ++i)
     if (i < n) r.v[i] = p[i];
   return r;
 }
 LEMORE_INLINE void store(Vec v, float* p) { __builtin_memcpy(p, &v.v, sizeof(v.v)); }
-LEMORE_INLINE void store_n(Vec v, float* p, size_t n) {
+LEMORE_OUT_OF_LINE void store_n(Vec v, float* p, size_t n) {
   for (size_t i = 0; i < Vec::lanes; ++i)
     if (i < n) p[i] = v.v[i];
 }
