@@ -32,6 +32,11 @@ class [[nodiscard]] Status {
  public:
   Status() = default;
   Status(StatusCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  LEMORE_API Status(const Status&);
+  LEMORE_API Status(Status&&) noexcept;
+  LEMORE_API Status& operator=(const Status&);
+  LEMORE_API Status& operator=(Status&&) noexcept;
+  LEMORE_API ~Status();
 
   bool ok() const noexcept { return code_ == StatusCode::ok; }
   StatusCode code() const noexcept { return code_; }

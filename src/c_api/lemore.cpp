@@ -73,11 +73,11 @@ lemore_code report(const Status& status, lemore_error* error) noexcept {
 /// Runs `body`, whose result is a Status, and reports it.
 template <typename Body>
 lemore_code call(lemore_error* error, const Body& body) noexcept {
-  return report(detail::guard([&]() -> Status { return body(); }), error);
+  return report(detail::guard(body), error);
 }
 
 Status is_null(const char* what) {
-  return {StatusCode::invalid_argument, std::string(what) + ": expected an object, got NULL"};
+  return make_error(StatusCode::invalid_argument, {what, ": expected an object, got NULL"});
 }
 
 /// The size a struct had in the first version that had it. One that grows specialises this to what it was.
@@ -89,11 +89,22 @@ constexpr std::size_t k_first_size<lemore_segmenter_options> = offsetof(lemore_s
 /// Larger structs than this are taken for a struct_size that was never set.
 constexpr std::size_t k_max_struct_size = 4096;
 
-template <typename Struct>
-Status check_size(std::size_t given) {
-  if (given >= k_first_size<Struct> && given <= k_max_struct_size) return {};
-  return {StatusCode::invalid_argument, "struct_size: expected sizeof of the struct, at least " +
-                                            std::to_string(k_first_size<Struct>) + ", got " + std::to_string(given)};
+Status check_size(std::size_t given, std::size_t first) {
+  if (given >= first && given <= k_max_struct_size) return {};
+  return make_error(StatusCode::invalid_argument,
+                    {"struct_size: expected sizeof of the struct, at least ", first, ", got ", given});
+}
+
+/// Copies `given` bytes of options to `known` bytes of this version's. What it doesn't know must be 0.
+Status copy_options(const void* from, std::size_t given, void* to, std::size_t known, std::size_t first) {
+  if (Status status = check_size(given, first); !status.ok()) return status;
+  const auto* bytes = static_cast<const unsigned char*>(from);
+  for (std::size_t i = known; i < given; ++i)
+    if (bytes[i] != 0)
+      return make_error(StatusCode::unsupported,
+                        {"options: byte ", i, " is set, but this library knows ", known, " bytes of the struct"});
+  std::memcpy(to, from, std::min(given, known));
+  return {};
 }
 
 /// The caller's options as this version knows them.
@@ -101,23 +112,16 @@ template <typename Options>
 Status read_options(const Options* given, Options& options) {
   options = {};
   if (given == nullptr) return {};
-  if (Status status = check_size<Options>(given->struct_size); !status.ok()) return status;
-  const auto* bytes = reinterpret_cast<const unsigned char*>(given);
-  for (std::size_t i = sizeof(Options); i < given->struct_size; ++i)
-    if (bytes[i] != 0)
-      return {StatusCode::unsupported, "options: byte " + std::to_string(i) + " is set, but this library knows " +
-                                           std::to_string(sizeof(Options)) + " bytes of the struct"};
-  std::memcpy(&options, given, std::min(given->struct_size, sizeof(Options)));
-  return {};
+  return copy_options(given, given->struct_size, &options, sizeof(Options), k_first_size<Options>);
 }
 
 /// Fills the caller's struct as far as it reaches.
 template <typename Info>
 Status write_info(Info info, Info* out) {
   if (out == nullptr) return is_null("info");
-  if (Status status = check_size<Info>(out->struct_size); !status.ok()) return status;
   info.struct_size = out->struct_size;
-  std::memcpy(out, &info, std::min(out->struct_size, sizeof(Info)));
+  if (Status status = check_size(info.struct_size, k_first_size<Info>); !status.ok()) return status;
+  std::memcpy(out, &info, std::min(info.struct_size, sizeof(Info)));
   return {};
 }
 
@@ -156,7 +160,7 @@ Status to_session_options(const lemore_session_options* given, SessionOptions& o
 // But for `progress`, whose context is the segmenter's handle.
 Status to_segmenter_options(const lemore_segmenter_options& given, SegmenterOptions& o) {
   if (given.mode < LEMORE_WHOLE || given.mode > LEMORE_SLIDE)
-    return {StatusCode::invalid_argument, "mode: expected a lemore_mode, got " + std::to_string(given.mode)};
+    return make_error(StatusCode::invalid_argument, {"mode: expected a lemore_mode, got ", given.mode});
   o.mode = static_cast<Mode>(given.mode);
   o.stride = {given.stride_height, given.stride_width};
   o.threads = given.threads;
@@ -170,8 +174,7 @@ Status to_segmenter_options(const lemore_segmenter_options& given, SegmenterOpti
 Status to_view(const lemore_image* image, ImageView& view) {
   if (image == nullptr) return is_null("image");
   if (image->format < LEMORE_GRAY || image->format > LEMORE_BGRA)
-    return {StatusCode::invalid_argument,
-            "image: expected a lemore_pixel_format, got " + std::to_string(image->format)};
+    return make_error(StatusCode::invalid_argument, {"image: expected a lemore_pixel_format, got ", image->format});
   view = {image->data, {image->height, image->width}, image->row_bytes, static_cast<PixelFormat>(image->format)};
   return {};
 }
@@ -256,8 +259,8 @@ lemore_code lemore_pool_create(int threads, lemore_pool** pool, lemore_error* er
     if (pool == nullptr) return is_null("pool");
     *pool = nullptr;
     if (threads < 0 || threads > ThreadPool::k_max_threads)
-      return {StatusCode::invalid_argument,
-              "threads: expected 0.." + std::to_string(ThreadPool::k_max_threads) + ", got " + std::to_string(threads)};
+      return make_error(StatusCode::invalid_argument,
+                        {"threads: expected 0..", ThreadPool::k_max_threads, ", got ", threads});
     return hand_out(ThreadPool::create(threads), pool);
   });
 }
@@ -334,8 +337,7 @@ lemore_code lemore_model_get_class(const lemore_model* model, size_t index, lemo
     if (out == nullptr) return is_null("class");
     const auto& classes = model->model.classes();
     if (index >= classes.size())
-      return {StatusCode::not_found,
-              "class " + std::to_string(index) + ": the model has " + std::to_string(classes.size())};
+      return make_error(StatusCode::not_found, {"class ", index, ": the model has ", classes.size()});
     const auto& color = classes[index].color;
     *out = {classes[index].name.c_str(), {color[0], color[1], color[2]}};
     return {};
@@ -436,8 +438,8 @@ lemore_code lemore_session_run_tensor(lemore_session* session, const float* nchw
     const Size size = session->session->size();
     const Shape shape{1, 3, static_cast<std::size_t>(size.height), static_cast<std::size_t>(size.width)};
     if (elements != shape.elements())
-      return {StatusCode::invalid_shape, "tensor: expected " + std::to_string(shape.elements()) + " elements, " +
-                                             shape.to_string() + ", got " + std::to_string(elements)};
+      return make_error(StatusCode::invalid_shape,
+                        {"tensor: expected ", shape.elements(), " elements, ", shape, ", got ", elements});
     return session->session->run(TensorView(nchw, DType::f32, shape, Layout::nchw));
   });
 }
@@ -512,8 +514,7 @@ lemore_code lemore_session_get_step(const lemore_session* session, size_t index,
     if (session == nullptr) return is_null("session");
     const Session& s = *session->session;
     if (index >= s.steps().size())
-      return {StatusCode::not_found,
-              "step " + std::to_string(index) + ": the session has " + std::to_string(s.steps().size())};
+      return make_error(StatusCode::not_found, {"step ", index, ": the session has ", s.steps().size()});
     const StepInfo& info = s.steps()[index];
     lemore_step result{};
     result.name = info.name.c_str();

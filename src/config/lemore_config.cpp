@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "core/json.h"
+#include "core/name.h"
+#include "core/text.h"
 
 namespace lemore {
 namespace {
@@ -28,7 +30,7 @@ class ConfigReader {
                    {"input_size", "num_classes", "stem_channels", "stages", "views", "dilation", "attention", "skip",
                     "token_stride", "nested", "ffn_expansion", "fusion_channels", "fusion_stride", "classes_only"});
     read_input_size(config, c);
-    if (const Field only = reader_.member(config, "classes_only"); only.value && !only.value.is(json::Type::null)) {
+    if (const Field only = config.member("classes_only"); only.value && !only.value.is(json::Type::null)) {
       c.classes_only = static_cast<int>(reader_.integer(only, 1, 65536));
     }
     // A label map has 8 bits a pixel; a classifier ignores the field.
@@ -53,22 +55,22 @@ class ConfigReader {
   using Field = json::Field;
 
   void integer(const Field& object, const char* key, int low, int high, int& value) {
-    const Field field = reader_.member(object, key);
+    const Field field = object.member(key);
     if (field.value) value = static_cast<int>(reader_.integer(field, low, high));
   }
 
   void boolean(const Field& object, const char* key, bool& value) {
-    const Field field = reader_.member(object, key);
+    const Field field = object.member(key);
     if (field.value) value = reader_.boolean(field);
   }
 
   void read_input_size(const Field& config, LemoreConfig& c) {
-    const Field field = reader_.member(config, "input_size");
+    const Field field = config.member("input_size");
     if (!field.value) return;
-    const std::vector<Field> sides = reader_.list(field, 2, 2);
-    if (!reader_.ok()) return;
-    c.input_h = static_cast<int>(reader_.integer(sides[0], k_min_size, k_max_size));
-    c.input_w = static_cast<int>(reader_.integer(sides[1], k_min_size, k_max_size));
+    int* const sides[] = {&c.input_h, &c.input_w};
+    std::size_t i = 0;
+    for (const Field& side : reader_.list(field, 2, 2))
+      *sides[i++] = static_cast<int>(reader_.integer(side, k_min_size, k_max_size));
   }
 
   InvertedResidualConfig read_residual(const Field& field) {
@@ -76,20 +78,20 @@ class ConfigReader {
     if (!field.value || !reader_.object(field, {"expansion", "kernel"})) return residual;
     integer(field, "expansion", 1, 64, residual.expansion);
     integer(field, "kernel", 3, 5, residual.kernel);
-    if (residual.kernel % 2 == 0) reader_.fail(reader_.member(field, "kernel"), "3 or 5");
+    if (residual.kernel % 2 == 0) reader_.fail(field.member("kernel"), {"3 or 5"});
     return residual;
   }
 
   void read_stages(const Field& config, LemoreConfig& c) {
-    const Field field = reader_.member(config, "stages");
+    const Field field = config.member("stages");
     if (!field.value) return;
     c.stages.clear();
     for (const Field& item : reader_.list(field, 1, k_max_stages)) {
       StageConfig stage;
       if (!reader_.object(item, {"channels", "down", "blocks"})) return;
-      stage.channels = static_cast<int>(reader_.integer(reader_.member(item, "channels"), 1, k_max_channels));
-      stage.down = read_residual(reader_.member(item, "down"));
-      if (const Field blocks = reader_.member(item, "blocks"); blocks.value) {
+      stage.channels = static_cast<int>(reader_.integer(item.member("channels"), 1, k_max_channels));
+      stage.down = read_residual(item.member("down"));
+      if (const Field blocks = item.member("blocks"); blocks.value) {
         for (const Field& block : reader_.list(blocks, 0, k_max_layers)) stage.blocks.push_back(read_residual(block));
       }
       c.stages.push_back(std::move(stage));
@@ -97,7 +99,7 @@ class ConfigReader {
   }
 
   void read_views(const Field& config, LemoreConfig& c) {
-    const Field field = reader_.member(config, "views");
+    const Field field = config.member("views");
     if (!field.value) return;
     const std::pair<const char*, bool*> views[] = {
         {"transverse", &c.transverse}, {"frontal", &c.frontal}, {"lateral", &c.lateral}};
@@ -106,13 +108,13 @@ class ConfigReader {
       const auto view = std::find_if(std::begin(views), std::end(views),
                                      [&](const auto& v) { return item.value.string() == std::string_view(v.first); });
       if (view == std::end(views) || *view->second)
-        return reader_.fail(item, "distinct names of transverse, frontal, lateral");
+        return reader_.fail(item, {"distinct names of transverse, frontal, lateral"});
       *view->second = true;
     }
   }
 
   void read_attention(const Field& config, LemoreConfig& c) {
-    const Field field = reader_.member(config, "attention");
+    const Field field = config.member("attention");
     if (!field.value) return;
     if (field.value.is(json::Type::null)) {
       c.attention = AttentionKind::none;
@@ -121,12 +123,12 @@ class ConfigReader {
     } else if (field.value.string() == std::string_view("channel")) {
       c.attention = AttentionKind::channel;
     } else {
-      reader_.fail(field, "'coordinate', 'channel' or null");
+      reader_.fail(field, {"'coordinate', 'channel' or null"});
     }
   }
 
   void read_nested(const Field& config, LemoreConfig& c) {
-    const Field field = reader_.member(config, "nested");
+    const Field field = config.member("nested");
     NestedConfig& nested = c.nested;
     if (!field.value) return;
     if (!reader_.object(field, {"enabled", "layers", "branches", "heads", "key_dim", "value_dim"})) return;
@@ -139,14 +141,13 @@ class ConfigReader {
     const std::pair<const char*, int> dims[] = {{"key_dim", nested.key_dim}, {"value_dim", nested.value_dim}};
     for (const auto& [key, value] : dims) {
       if (value % nested.heads == 0) continue;
-      reader_.fail(reader_.member(field, key), "a multiple of heads (" + std::to_string(nested.heads) + ")",
-                   std::to_string(value));
+      reader_.fail(field.member(key), {"a multiple of heads (", nested.heads, ")"}, join({value}));
     }
   }
 
   void at_most(const Field& object, const char* what, std::int64_t value, std::int64_t high) {
     if (value > high) {
-      reader_.fail({object.value, object.path + "." + what}, "at most " + std::to_string(high), std::to_string(value));
+      reader_.fail(object.part(what), {"at most ", high}, join({value}));
     }
   }
 
@@ -155,7 +156,8 @@ class ConfigReader {
     std::int64_t in_c = c.stem_channels;
     for (std::size_t i = 0; i < c.stages.size(); ++i) {
       const StageConfig& stage = c.stages[i];
-      const Field field{config.value, config.path + ".stages[" + std::to_string(i) + "]"};
+      const std::string stage_name = join({"stages[", i, "]"});
+      const Field field = config.part(stage_name);
       at_most(field, "down: input channels x expansion", in_c * stage.down.expansion, k_max_wide_channels);
       in_c = stage.channels;
       for (const InvertedResidualConfig& block : stage.blocks) {
@@ -171,8 +173,8 @@ class ConfigReader {
     std::uint64_t floats = 0;  // below 2^35 a layer and 2^12 layers: no overflow
     for (const LayerSpec& layer : lemore_layers(c)) floats += layer.floats();
     if (floats * sizeof(float) > k_max_weight_bytes) {
-      reader_.fail(config, "a network of at most " + std::to_string(k_max_weight_bytes) + " bytes of weights",
-                   std::to_string(floats * sizeof(float)));
+      reader_.fail(config, {"a network of at most ", k_max_weight_bytes, " bytes of weights"},
+                   join({floats * sizeof(float)}));
     }
   }
 
@@ -189,9 +191,9 @@ int halved(int n, std::size_t halvings) {
 struct LayerList {
   std::vector<LayerSpec> layers;
 
-  LayerSpec& add(std::string name, LayerSpec::Kind kind, int in_c, int out_c, int kh = 1, int kw = 1) {
+  LayerSpec& add(const Name& name, LayerSpec::Kind kind, int in_c, int out_c, int kh = 1, int kw = 1) {
     LayerSpec layer;
-    layer.name = std::move(name);
+    layer.name = name.text();
     layer.kind = kind;
     layer.in_c = in_c;
     layer.out_c = layer.trained_out_c = out_c;
@@ -200,59 +202,59 @@ struct LayerList {
     return layers.emplace_back(std::move(layer));
   }
 
-  LayerSpec& pointwise(std::string name, int in_c, int out_c) {
-    return add(std::move(name), LayerSpec::Kind::pointwise, in_c, out_c);
+  LayerSpec& pointwise(const Name& name, int in_c, int out_c) {
+    return add(name, LayerSpec::Kind::pointwise, in_c, out_c);
   }
 
   /// A convolution or linear layer with a bias of its own in place of BatchNorm.
-  void plain(std::string name, int in_c, int out_c) { pointwise(std::move(name), in_c, out_c).has_norm = false; }
+  void plain(const Name& name, int in_c, int out_c) { pointwise(name, in_c, out_c).has_norm = false; }
 
-  LayerSpec& depthwise(std::string name, int channels, int kh, int kw) {
-    return add(std::move(name), LayerSpec::Kind::depthwise, channels, channels, kh, kw);
+  LayerSpec& depthwise(const Name& name, int channels, int kh, int kw) {
+    return add(name, LayerSpec::Kind::depthwise, channels, channels, kh, kw);
   }
 
   /// Weights without bias or norm.
   static void bare(LayerSpec& layer) { layer.has_bias = layer.has_norm = false; }
 
-  void residual(const std::string& name, const InvertedResidualConfig& config, int in_c, int out_c) {
+  void residual(const Name& name, const InvertedResidualConfig& config, int in_c, int out_c) {
     const int mid_c = in_c * config.expansion;
-    if (config.expansion != 1) pointwise(name + ".expand", in_c, mid_c);
-    depthwise(name + ".depthwise", mid_c, config.kernel, config.kernel);
-    pointwise(name + ".project", mid_c, out_c);
+    if (config.expansion != 1) pointwise(name("expand"), in_c, mid_c);
+    depthwise(name("depthwise"), mid_c, config.kernel, config.kernel);
+    pointwise(name("project"), mid_c, out_c);
   }
 
-  void cartesian(const std::string& name, const LemoreConfig& config, int channels, int height, int width) {
-    if (config.transverse) bare(pointwise(name + ".transverse", channels, channels));
-    if (config.frontal) bare(add(name + ".frontal", LayerSpec::Kind::axis, height, height));
-    if (config.lateral) bare(add(name + ".lateral", LayerSpec::Kind::axis, width, width));
-    add(name + ".norm", LayerSpec::Kind::norm, channels, channels);
-    for (int i = 0; i < 4; ++i) {
+  void cartesian(const Name& name, const LemoreConfig& config, int channels, int height, int width) {
+    if (config.transverse) bare(pointwise(name("transverse"), channels, channels));
+    if (config.frontal) bare(add(name("frontal"), LayerSpec::Kind::axis, height, height));
+    if (config.lateral) bare(add(name("lateral"), LayerSpec::Kind::axis, width, width));
+    add(name("norm"), LayerSpec::Kind::norm, channels, channels);
+    for (std::size_t i = 0; i < 4; ++i) {
       const bool tall = i % 2 == 0;
-      depthwise(name + ".axial." + std::to_string(i), channels, tall ? 3 : 1, tall ? 1 : 3);
+      depthwise(name("axial", i), channels, tall ? 3 : 1, tall ? 1 : 3);
     }
-    const std::string attention = name + ".attention";
+    const Name attention = name("attention");
     if (config.attention == AttentionKind::coordinate) {
-      pointwise(attention + ".reduce", channels, channels);
-      plain(attention + ".height", channels, channels);
-      plain(attention + ".width", channels, channels);
+      pointwise(attention("reduce"), channels, channels);
+      plain(attention("height"), channels, channels);
+      plain(attention("width"), channels, channels);
     } else if (config.attention == AttentionKind::channel) {
-      plain(attention + ".fc1", channels, channels);
-      plain(attention + ".fc2", channels, channels);
+      plain(attention("fc1"), channels, channels);
+      plain(attention("fc2"), channels, channels);
     }
   }
 
-  void nested(const std::string& name, const LemoreConfig& config) {
+  void nested(const Name& name, const LemoreConfig& config) {
     const int tokens = config.token_channels(), wide = tokens * config.ffn_expansion;
     const NestedConfig& n = config.nested;
     if (n.enabled) {
       // All queries and keys in one product; the values, which psi multiplies as a sum, merged into one.
-      LayerSpec& qkv = pointwise(name + ".qkv", tokens, 2 * n.branches * n.key_dim + n.value_dim);
+      LayerSpec& qkv = pointwise(name("qkv"), tokens, 2 * n.branches * n.key_dim + n.value_dim);
       qkv.trained_out_c = n.branches * (2 * n.key_dim + n.value_dim);
-      pointwise(name + ".project", n.value_dim, tokens);
+      pointwise(name("project"), n.value_dim, tokens);
     }
-    pointwise(name + ".ffn.expand", tokens, wide);
-    depthwise(name + ".ffn.depthwise", wide, 3, 3).has_norm = false;
-    pointwise(name + ".ffn.project", wide, tokens);
+    pointwise(name("ffn.expand"), tokens, wide);
+    depthwise(name("ffn.depthwise"), wide, 3, 3).has_norm = false;
+    pointwise(name("ffn.project"), wide, tokens);
   }
 };
 
@@ -271,7 +273,7 @@ int LemoreConfig::stage_w(std::size_t stage) const noexcept { return halved(inpu
 
 Result<LemoreConfig> parse_lemore_config(std::string_view json, const std::string& file) {
   const Result<json::Document> document = json::Document::parse(json);
-  if (!document.ok()) return Status(document.status().code(), file + ": config: " + document.status().message());
+  if (!document.ok()) return make_error(document.status(), {file, ": config"});
   return ConfigReader(file).read(document->root());
 }
 
@@ -297,24 +299,23 @@ std::vector<LayerSpec> lemore_layers(const LemoreConfig& config) {
   int in_c = config.stem_channels;
   for (std::size_t i = 0; i < config.stages.size(); ++i) {
     const StageConfig& stage = config.stages[i];
-    const std::string name = "stages." + std::to_string(i);
-    list.residual(name + ".down", stage.down, in_c, stage.channels);
+    const Name name("stages", i);
+    list.residual(name("down"), stage.down, in_c, stage.channels);
     for (std::size_t j = 0; j < stage.blocks.size(); ++j) {
-      list.residual(name + ".blocks." + std::to_string(j), stage.blocks[j], stage.channels, stage.channels);
+      list.residual(name("blocks", j), stage.blocks[j], stage.channels, stage.channels);
     }
-    list.cartesian(name + ".cartesian", config, stage.channels, config.stage_h(i), config.stage_w(i));
+    list.cartesian(name("cartesian"), config, stage.channels, config.stage_h(i), config.stage_w(i));
     in_c = stage.channels;
   }
-  for (int l = 0; l < config.nested.layers; ++l) list.nested("nested." + std::to_string(l), config);
+  for (int l = 0; l < config.nested.layers; ++l) list.nested({"nested", static_cast<std::size_t>(l)}, config);
   if (config.is_classifier()) {
     list.plain("classifier", config.token_channels(), config.outputs());
     return std::move(list.layers);
   }
   const int fused = config.fusion_channels;
   for (std::size_t i = 0; i < config.stages.size(); ++i) {
-    for (const char* part : {".local", ".gate", ".globl"}) {
-      list.pointwise("fusion." + std::to_string(i) + part, config.stages[i].channels, fused);
-    }
+    const Name name("fusion", i);
+    for (const char* part : {"local", "gate", "globl"}) list.pointwise(name(part), config.stages[i].channels, fused);
   }
   list.pointwise("head.fuse", fused, fused);
   list.plain("head.classifier", fused, config.outputs());

@@ -2,12 +2,11 @@
 
 namespace lemore::detail {
 
-bool run_guarded(void (*body)(void*), void* context) noexcept {
+Status run_guarded(Status (*body)(void*), void* context) noexcept {
   try {
-    body(context);
-    return true;
+    return body(context);
   } catch (...) {
-    return false;
+    return {StatusCode::out_of_memory, "out of memory"};  // so short that the string needs no memory
   }
 }
 

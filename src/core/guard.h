@@ -1,30 +1,36 @@
 #pragma once
 
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "lemore/status.h"
 
 namespace lemore::detail {
 
-/// Runs body(context); false when the standard library ran out of memory in it. The one place where an exception is
-/// met, and the one file that is compiled with exceptions when LEMORE_EXCEPTIONS is off.
-bool run_guarded(void (*body)(void*), void* context) noexcept;
+/// Gives body(context), or out_of_memory when the standard library ran out of memory in it. The one place where an
+/// exception is met, and the one file that is compiled with exceptions when LEMORE_EXCEPTIONS is off.
+Status run_guarded(Status (*body)(void*), void* context) noexcept;
 
 /// Runs `body`, whose result is a Status or Result; out_of_memory when memory ran out.
 template <typename Body>
 auto guard(const Body& body) noexcept -> decltype(body()) {
   using Outcome = decltype(body());
-  struct Context {
-    const Body& body;
-    std::optional<Outcome> outcome;
-  } context{body, std::nullopt};
-  const auto run = [](void* p) {
-    auto& c = *static_cast<Context*>(p);
-    c.outcome.emplace(c.body());
-  };
-  if (!run_guarded(run, &context)) return Status(StatusCode::out_of_memory, "out of memory");  // fits without memory
-  return std::move(*context.outcome);
+  if constexpr (std::is_same_v<Outcome, Status>) {
+    return run_guarded([](void* p) { return (*static_cast<const Body*>(p))(); }, const_cast<Body*>(&body));
+  } else {
+    struct Context {
+      const Body& body;
+      std::optional<Outcome> outcome;
+    } context{body, std::nullopt};
+    const auto run = [](void* p) {
+      auto& c = *static_cast<Context*>(p);
+      c.outcome.emplace(c.body());
+      return Status();
+    };
+    if (Status status = run_guarded(run, &context); !status.ok()) return status;
+    return std::move(*context.outcome);
+  }
 }
 
 }  // namespace lemore::detail

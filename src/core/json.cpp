@@ -7,8 +7,6 @@
 #include <limits>
 #include <utility>
 
-#include "core/text.h"
-
 namespace lemore::json {
 
 const char* type_name(Type type) noexcept {
@@ -40,8 +38,7 @@ class Parser {
     // Everything is indexed with 32 bits.
     const std::size_t max_bytes = std::min<std::size_t>(limits_.max_bytes, std::numeric_limits<std::int32_t>::max());
     if (text_.size() > max_bytes) {
-      return Status(StatusCode::invalid_file, "JSON of " + std::to_string(text_.size()) + " bytes: expected at most " +
-                                                  std::to_string(max_bytes));
+      return make_error(StatusCode::invalid_file, {"JSON of ", text_.size(), " bytes: expected at most ", max_bytes});
     }
     skip_space();
     if (value({}, 0)) {
@@ -54,10 +51,8 @@ class Parser {
  private:
   using Span = Document::Span;
 
-  bool fail_with(std::string problem) {
-    if (status_.ok()) {
-      status_ = Status(StatusCode::invalid_file, "JSON at byte " + std::to_string(at_) + ": " + std::move(problem));
-    }
+  bool fail_with(std::initializer_list<Piece> problem) {
+    if (status_.ok()) status_ = make_error(StatusCode::invalid_file, {"JSON at byte ", at_, ": ", join(problem)});
     return false;
   }
 
@@ -65,9 +60,9 @@ class Parser {
     std::string got = "the end of the text";
     if (at_ < text_.size()) {
       const std::size_t length = std::max<std::size_t>(utf8_sequence(text_.substr(at_)), 1);
-      got = "'" + printable(text_.substr(at_, length)) + "'";
+      got = join({"'", printable(text_.substr(at_, length)), "'"});
     }
-    return fail_with(std::string("expected ") + expected + ", got " + got);
+    return fail_with({"expected ", expected, ", got ", got});
   }
 
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
@@ -83,7 +78,7 @@ class Parser {
 
   bool value(const Span& key, int depth) {
     if (document_.nodes_.size() >= limits_.max_nodes) {
-      return fail_with("expected at most " + std::to_string(limits_.max_nodes) + " values, got more");
+      return fail_with({"expected at most ", limits_.max_nodes, " values, got more"});
     }
     const std::size_t node = document_.nodes_.size(), begin = at_;
     document_.nodes_.emplace_back();
@@ -95,7 +90,7 @@ class Parser {
     const char c = peek();
     if (c == '{' || c == '[') {
       if (depth >= limits_.max_depth) {
-        return fail_with("expected at most " + std::to_string(limits_.max_depth) + " levels, got more");
+        return fail_with({"expected at most ", limits_.max_depth, " levels, got more"});
       }
       type = c == '{' ? Type::object : Type::array;
       if (!(c == '{' ? object(node, depth, count) : array(depth, count))) return false;
@@ -168,7 +163,7 @@ class Parser {
     }
     std::sort(keys.begin(), keys.end());
     const auto same = std::adjacent_find(keys.begin(), keys.end());
-    return same == keys.end() || fail_with("duplicate name '" + printable(*same) + "'");
+    return same == keys.end() || fail_with({"duplicate name '", printable(*same), "'"});
   }
 
   /// number = [ "-" ] ( "0" / 1-9 digits ) [ "." digits ] [ ( "e" / "E" ) [ "+" / "-" ] digits ]
@@ -256,10 +251,10 @@ class Parser {
     if (!hex4(code)) return false;
     if (code >= 0xD800 && code < 0xE000) {  // a pair of surrogates stands for one character
       std::uint32_t low = 0;
-      if (code >= 0xDC00) return fail_with("a low surrogate without a high one");
+      if (code >= 0xDC00) return fail_with({"a low surrogate without a high one"});
       if (!literal("\\u")) return fail("the second half of a surrogate pair");
       if (!hex4(low)) return false;
-      if (low < 0xDC00 || low > 0xDFFF) return fail_with("a high surrogate without a low one");
+      if (low < 0xDC00 || low > 0xDFFF) return fail_with({"a high surrogate without a low one"});
       code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
     }
     append_utf8(out, code);
@@ -378,7 +373,7 @@ Value Value::find(std::string_view key) const noexcept {
 std::string Value::excerpt() const {
   if (!document_) return type_name(Type::absent);
   const std::string text_part = printable(text());
-  return is(Type::string) ? "\"" + text_part + "\"" : text_part;
+  return is(Type::string) ? join({"\"", text_part, "\""}) : text_part;
 }
 
 Value::Iterator Value::begin() const noexcept { return {document_, node_ + 1}; }
@@ -392,54 +387,71 @@ Value::Iterator& Value::Iterator::operator++() noexcept {
   return *this;
 }
 
-void FieldReader::fail(const Field& field, const std::string& expected, const std::string& got) {
-  if (!ok()) return;
-  status_ = Status(StatusCode::invalid_file, file_ + ": " + field.path + ": expected " + expected + ", got " + got);
+void Field::append_path(std::string& out) const {
+  if (outer_ != nullptr) outer_->append_path(out);
+  if (!part_.empty()) {
+    if (outer_ != nullptr) out += '.';
+    out += part_;
+  } else {
+    out += '[';
+    Piece(index_).append_to(out);
+    out += ']';
+  }
 }
 
-Field FieldReader::member(const Field& object, const char* key) {
-  return {object.value.find(key), object.path + "." + key};
+std::string Field::path() const {
+  std::string out;
+  append_path(out);
+  return out;
+}
+
+void FieldReader::fail(const Field& field, std::initializer_list<Piece> expected, std::string_view got) {
+  if (!ok()) return;
+  status_ =
+      make_error(StatusCode::invalid_file, {file_, ": ", field.path(), ": expected ", join(expected), ", got ", got});
+}
+
+void FieldReader::fail(const Field& field, std::initializer_list<Piece> expected) {
+  fail(field, expected, field.value.excerpt());
 }
 
 bool FieldReader::object(const Field& field, std::initializer_list<const char*> known) {
   if (!field.value.is(Type::object)) {
-    fail(field, "an object");
+    fail(field, {"an object"});
     return false;
   }
   for (const Value member : field.value) {
     if (std::find(known.begin(), known.end(), member.key()) != known.end()) continue;
     std::string names;
-    for (const char* name : known) names += (names.empty() ? "" : ", ") + std::string(name);
-    fail(field, "no other fields than " + names, "unknown field '" + printable(member.key()) + "'");
+    for (const char* name : known) names.append(names.empty() ? "" : ", ").append(name);
+    fail(field, {"no other fields than ", names}, join({"unknown field '", printable(member.key()), "'"}));
     return false;
   }
   return true;
 }
 
-std::vector<Field> FieldReader::list(const Field& field, std::size_t low, std::size_t high) {
+Items FieldReader::list(const Field& field, std::size_t low, std::size_t high) {
   const Value value = field.value;
-  const std::string items = std::to_string(low) + (low == high ? "" : ".." + std::to_string(high)) + " items";
-  std::vector<Field> out;
-  if (!value.is(Type::array)) {
-    fail(field, "a list of " + items);
-  } else if (value.size() < low || value.size() > high) {
-    fail(field, "a list of " + items, std::to_string(value.size()));
-  } else {
-    for (const Value item : value) out.push_back({item, field.path + "[" + std::to_string(out.size()) + "]"});
-  }
-  return out;
+  const bool is_list = value.is(Type::array);
+  if (is_list && value.size() >= low && value.size() <= high) return Items(field);
+  const std::string got = is_list ? join({value.size()}) : value.excerpt();
+  if (low == high)
+    fail(field, {"a list of ", low, " items"}, got);
+  else
+    fail(field, {"a list of ", low, "..", high, " items"}, got);
+  return Items(Field({}, {}));
 }
 
 std::int64_t FieldReader::integer(const Field& field, std::int64_t low, std::int64_t high) {
   const std::optional<std::int64_t> value = field.value.int64();
   if (value && *value >= low && *value <= high) return *value;
-  fail(field, "an integer in " + std::to_string(low) + ".." + std::to_string(high));
+  fail(field, {"an integer in ", low, "..", high});
   return low;
 }
 
 bool FieldReader::boolean(const Field& field) {
   const std::optional<bool> value = field.value.boolean();
-  if (!value) fail(field, "true or false");
+  if (!value) fail(field, {"true or false"});
   return value.value_or(false);
 }
 
@@ -451,13 +463,13 @@ float FieldReader::number(const Field& field, double low, double high) {
     const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, bound);
     return std::string(buffer, error == std::errc() ? end : buffer);
   };
-  fail(field, "a number in " + text(low) + ".." + text(high));
+  fail(field, {"a number in ", text(low), "..", text(high)});
   return static_cast<float>(low);
 }
 
 std::string FieldReader::string(const Field& field) {
   const std::optional<std::string_view> value = field.value.string();
-  if (!value) fail(field, "a string");
+  if (!value) fail(field, {"a string"});
   return std::string(value.value_or(std::string_view()));
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/text.h"
 #include "lemore/status.h"
 
 namespace lemore::json {
@@ -116,10 +117,64 @@ class Value::Iterator {
   std::uint32_t node_;
 };
 
-/// A value and where it stands, for instance config.stages[0].channels.
-struct Field {
+/// A value and where it stands, for instance config.stages[0].channels. A field points to the one that it is part of,
+/// which must outlive it.
+class Field {
+ public:
+  Field(const Value& v, std::string_view name) noexcept : value(v), part_(name) {}
+
+  /// The member `key` of an object, absent or not.
+  Field member(std::string_view key) const& noexcept { return {value.find(key), this, key, 0}; }
+  /// A part of this value that has a name but no value of its own.
+  Field part(std::string_view name) const& noexcept { return {value, this, name, 0}; }
+  Field member(std::string_view key) const&& = delete;
+  Field part(std::string_view name) const&& = delete;
+
+  std::string path() const;
+
   Value value;
-  std::string path;
+
+ private:
+  friend class Items;
+  Field(const Value& v, const Field* outer, std::string_view part, std::size_t index) noexcept
+      : value(v), outer_(outer), part_(part), index_(index) {}
+  void append_path(std::string& out) const;
+
+  const Field* outer_ = nullptr;
+  std::string_view part_;  ///< fit for a message; empty for an item of a list
+  std::size_t index_ = 0;
+};
+
+/// The items of a list: for (const Field& item : items). They point to it.
+class Items {
+ public:
+  class Iterator {
+   public:
+    Field operator*() const noexcept { return {*at_, list_, {}, index_}; }
+    Iterator& operator++() noexcept {
+      ++at_;
+      ++index_;
+      return *this;
+    }
+    bool operator!=(const Iterator& other) const noexcept { return at_ != other.at_; }
+
+   private:
+    friend class Items;
+    Iterator(const Field* list, Value::Iterator at) noexcept : list_(list), at_(at) {}
+    const Field* list_;
+    Value::Iterator at_;
+    std::size_t index_ = 0;
+  };
+
+  /// Of a list, or none of anything else.
+  explicit Items(const Field& list) noexcept : list_(list) {}
+
+  std::size_t size() const noexcept { return list_.value.size(); }
+  Iterator begin() const noexcept { return {&list_, list_.value.begin()}; }
+  Iterator end() const noexcept { return {&list_, list_.value.end()}; }
+
+ private:
+  Field list_;
 };
 
 /// Reads fields with their checks. The first problem is kept; what is read after it is meaningless but harmless, so a
@@ -127,21 +182,19 @@ struct Field {
 class FieldReader {
  public:
   /// `file` begins every message.
-  explicit FieldReader(std::string file) : file_(std::move(file)) {}
+  explicit FieldReader(std::string_view file) : file_(file) {}
 
   bool ok() const noexcept { return status_.ok(); }
   const Status& status() const noexcept { return status_; }
   /// Keeps "file: path: expected EXPECTED, got GOT" unless there was a problem before.
-  void fail(const Field& field, const std::string& expected, const std::string& got);
-  void fail(const Field& field, const std::string& expected) { fail(field, expected, field.value.excerpt()); }
-
-  /// The member `key` of an object, absent or not.
-  static Field member(const Field& object, const char* key);
+  void fail(const Field& field, std::initializer_list<Piece> expected, std::string_view got);
+  /// As fail with the value itself as GOT.
+  void fail(const Field& field, std::initializer_list<Piece> expected);
 
   /// Checks that the field is an object with no other fields than `known`.
   bool object(const Field& field, std::initializer_list<const char*> known);
-  /// Items of a list of low..high items; empty on a problem.
-  std::vector<Field> list(const Field& field, std::size_t low, std::size_t high);
+  /// Items of a list of low..high items; none on a problem.
+  Items list(const Field& field, std::size_t low, std::size_t high);
   std::int64_t integer(const Field& field, std::int64_t low, std::int64_t high);
   bool boolean(const Field& field);
   float number(const Field& field, double low, double high);

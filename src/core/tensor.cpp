@@ -6,6 +6,8 @@
 #include <iterator>
 #include <limits>
 
+#include "core/text.h"
+
 namespace lemore {
 
 namespace {
@@ -50,14 +52,7 @@ std::size_t Shape::elements() const noexcept {
   return overflow ? k_max : product;
 }
 
-std::string Shape::to_string() const {
-  std::string out = "[";
-  for (int axis = 0; axis < rank_; ++axis) {
-    if (axis > 0) out += ", ";
-    out += std::to_string((*this)[axis]);
-  }
-  return out + "]";
-}
+std::string Shape::to_string() const { return join({*this}); }
 
 bool Shape::operator==(const Shape& other) const noexcept {
   return rank_ == other.rank_ && extents_ == other.extents_;  // what lies beyond the rank is 0
@@ -73,8 +68,8 @@ void Tensor::Free::operator()(void* p) const noexcept { std::free(p); }
 Result<Tensor> Tensor::create(DType dtype, const Shape& shape, Layout layout) {
   const std::size_t elements = shape.elements(), size = dtype_size(dtype);
   if (elements > (std::numeric_limits<std::size_t>::max() - k_alignment) / size) {
-    return Status(StatusCode::out_of_memory,
-                  "a tensor " + shape.to_string() + " of " + dtype_name(dtype) + " is larger than any memory");
+    return make_error(StatusCode::out_of_memory,
+                      {"a tensor ", shape, " of ", dtype_name(dtype), " is larger than any memory"});
   }
   Tensor tensor;
   if (elements > 0) {
@@ -82,8 +77,8 @@ Result<Tensor> Tensor::create(DType dtype, const Shape& shape, Layout layout) {
     const std::size_t bytes = (elements * size + k_alignment - 1) / k_alignment * k_alignment;
     tensor.storage_.reset(std::aligned_alloc(k_alignment, bytes));
     if (!tensor.storage_) {
-      return Status(StatusCode::out_of_memory, "no memory for a tensor " + shape.to_string() + " of " +
-                                                   dtype_name(dtype) + ": " + std::to_string(bytes) + " bytes");
+      return make_error(StatusCode::out_of_memory,
+                        {"no memory for a tensor ", shape, " of ", dtype_name(dtype), ": ", bytes, " bytes"});
     }
     std::memset(tensor.storage_.get(), 0, bytes);
   }

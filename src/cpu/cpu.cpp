@@ -119,15 +119,15 @@ Result<Isa> parse_isa(std::string_view name) {
   const char* why = found == std::end(k_isas) ? "is unknown"
                     : found->table == nullptr ? "is not in this build"
                                               : "can't run on this CPU";
-  return Status(StatusCode::unsupported,
-                "instruction set '" + printable(name, 40) + "' " + why + "; available: " + supported_names());
+  return make_error(StatusCode::unsupported,
+                    {"instruction set '", printable(name, 40), "' ", why, "; available: ", supported_names()});
 }
 
 Result<Isa> default_isa() {
   const char* forced = std::getenv("LEMORE_ISA");
   if (forced == nullptr || *forced == '\0') return supported_isas().front();
   Result<Isa> isa = parse_isa(forced);
-  if (!isa.ok()) return Status(isa.status().code(), "LEMORE_ISA: " + isa.status().message());
+  if (!isa.ok()) return make_error(isa.status(), {"LEMORE_ISA"});
   return isa;
 }
 

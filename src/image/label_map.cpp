@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <string>
 
 #include "core/resize_taps.h"
+#include "core/text.h"
 
 namespace lemore::image {
 
@@ -72,14 +72,12 @@ std::size_t label_taps(Size input, Size out, LabelMapRule rule) {
 Status check_labels(const LabelView& labels, const ConfidenceView* confidence) {
   const auto [h, w] = labels.size;
   if (labels.data == nullptr || h < 1 || w < 1 || labels.row_bytes < size(w))
-    return {StatusCode::invalid_argument, "label view of " + std::to_string(h) + "x" + std::to_string(w) +
-                                              " with rows of " + std::to_string(labels.row_bytes) +
-                                              " bytes is null, empty or too narrow"};
+    return make_error(StatusCode::invalid_argument, {"label view of ", labels.size, " with rows of ", labels.row_bytes,
+                                                     " bytes is null, empty or too narrow"});
   if (confidence == nullptr) return {};
   if (confidence->data == nullptr || confidence->size != labels.size || confidence->row_stride < size(w))
-    return {StatusCode::invalid_argument, "confidence view of " + std::to_string(confidence->size.height) + "x" +
-                                              std::to_string(confidence->size.width) + ": expected the labels' " +
-                                              std::to_string(h) + "x" + std::to_string(w)};
+    return make_error(StatusCode::invalid_argument,
+                      {"confidence view of ", confidence->size, ": expected the labels' ", labels.size});
   return {};
 }
 

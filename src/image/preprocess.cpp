@@ -1,9 +1,9 @@
 #include "image/preprocess.h"
 
 #include <algorithm>
-#include <string>
 
 #include "core/resize_taps.h"
+#include "core/text.h"
 
 namespace lemore::image {
 
@@ -26,12 +26,11 @@ void zero_border(float* x, std::size_t h, std::size_t w) {
 Status check_image(const ImageView& image) {
   const auto [h, w] = image.size;
   if (image.data == nullptr || h < 1 || w < 1)
-    return {StatusCode::invalid_argument,
-            "image of " + std::to_string(h) + "x" + std::to_string(w) + " pixels: expected at least one"};
+    return make_error(StatusCode::invalid_argument, {"image of ", image.size, " pixels: expected at least one"});
   const std::size_t least = static_cast<std::size_t>(w) * pixel_bytes(image.format);
   if (image.row_bytes < least)
-    return {StatusCode::invalid_argument,
-            "image rows of " + std::to_string(image.row_bytes) + " bytes: expected at least " + std::to_string(least)};
+    return make_error(StatusCode::invalid_argument,
+                      {"image rows of ", image.row_bytes, " bytes: expected at least ", least});
   return {};
 }
 

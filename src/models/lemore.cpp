@@ -1,6 +1,5 @@
 #include "models/lemore.h"
 
-#include <string>
 #include <vector>
 
 #include "blocks/blocks.h"
@@ -30,15 +29,14 @@ Result<plan::Plan> build_lemore(const WeightFile& weights, Size input, const pla
   std::vector<Value> local;
   for (std::size_t i = 0; i < config.stages.size(); ++i) {
     const StageConfig& stage = config.stages[i];
-    const std::string name = "stages." + std::to_string(i);
+    const Name name("stages", i);
     x = i == 0 ? blocks::stem_and_down(g, image, size(config.stem_channels), size(stage.channels), stage.down)
-               : blocks::inverted_residual(g, name + ".down", x, size(stage.channels), 2, stage.down);
-    builder.stage(name + ".down", x);
+               : blocks::inverted_residual(g, name("down"), x, size(stage.channels), 2, stage.down);
+    builder.stage(name("down"), x);
     for (std::size_t j = 0; j < stage.blocks.size(); ++j)
-      x = blocks::inverted_residual(g, name + ".blocks." + std::to_string(j), x, size(stage.channels), 1,
-                                    stage.blocks[j]);
+      x = blocks::inverted_residual(g, name("blocks", j), x, size(stage.channels), 1, stage.blocks[j]);
     x = blocks::cartesian_block(
-        g, name + ".cartesian", x, config,
+        g, name("cartesian"), x, config,
         {config.transverse, config.frontal, config.lateral, size(config.stage_h(i)), size(config.stage_w(i))});
     builder.stage(name, x);
     local.push_back(x);
@@ -49,13 +47,13 @@ Result<plan::Plan> build_lemore(const WeightFile& weights, Size input, const pla
                                size(config.token_channels()));
   std::size_t channel = 0;
   for (std::size_t i = 0; i < local.size(); ++i) {
-    ops::adaptive_avg_pool(g, "tokens." + std::to_string(i), local[i], tokens.channels(channel, local[i].c));
+    ops::adaptive_avg_pool(g, Name("tokens", i), local[i], tokens.channels(channel, local[i].c));
     channel += local[i].c;
   }
 
   // Nested attention.
   for (int l = 0; l < config.nested.layers; ++l) {
-    const std::string name = "nested." + std::to_string(l);
+    const Name name("nested", size(l));
     tokens = blocks::nested_layer(g, name, tokens, config);
     builder.stage(name, tokens);
   }

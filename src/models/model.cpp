@@ -1,6 +1,7 @@
 #include "lemore/model.h"
 
 #include "core/guard.h"
+#include "core/text.h"
 #include "models/lemore.h"
 #include "models/model_data.h"
 
@@ -11,9 +12,8 @@ namespace detail {
 Result<plan::Plan> build_plan(const ModelData& model, Size size, const plan::Options& options) {
   for (const int n : {size.height, size.width})
     if (n < k_min_input || n > k_max_input)
-      return Status(StatusCode::invalid_shape,
-                    "input size " + std::to_string(size.height) + "x" + std::to_string(size.width) + ": expected " +
-                        std::to_string(k_min_input) + ".." + std::to_string(k_max_input) + " pixels a side");
+      return make_error(StatusCode::invalid_shape,
+                        {"input size ", size, ": expected ", k_min_input, "..", k_max_input, " pixels a side"});
   return models::build_lemore(model.weights, size, options);
 }
 

@@ -19,8 +19,8 @@ struct Operator {
   const float* at(const Runtime& r) const { return trained != nullptr ? trained : r.at(resampled); }
 };
 
-Operator axis_operator(const Graph& g, const std::string& name, std::size_t trained, std::size_t n) {
-  const float* weight = g.weight(name);
+Operator axis_operator(const Graph& g, const Name& name, std::size_t trained, std::size_t n) {
+  const float* weight = g.tensor(name);
   if (trained == n || weight == nullptr) return {weight, {}};
   return {nullptr, g.plan.constant(n * n * sizeof(float), [=](void* out) {
             std::vector<double> scratch(n * (trained + 1));
@@ -34,7 +34,8 @@ struct ViewWeights {
   Value x;
   Views views;
   Operator height, width;
-  const float *channels = nullptr, *scale = nullptr, *shift = nullptr;
+  const float* channels = nullptr;
+  Weights affine;  ///< of the norm
 
   std::size_t row_elements() const { return x.w * x.c; }
 
@@ -93,7 +94,7 @@ struct ViewWeights {
 
   /// The end where frontal, whose columns are not channels, is alone: y = relu6(norm(sum)).
   void norm_alone(const Runtime& r, std::size_t pixels, const float* sum, float* y) const {
-    r.kernels->scale_bias({pixels, x.c, sum, scale, shift, Activation::relu6, y});
+    r.kernels->scale_bias({pixels, x.c, sum, affine.weight, affine.bias, Activation::relu6, y});
   }
 
   std::uint64_t frontal_macs() const { return std::uint64_t{x.pixels()} * x.c * x.h; }
@@ -102,61 +103,54 @@ struct ViewWeights {
 
  private:
   void norm(kernels::Gemm& k) const {
-    k.scale = scale;
-    k.bias = shift;
+    k.scale = affine.weight;
+    k.bias = affine.bias;
     k.activation = Activation::relu6;
   }
 };
 
-ViewWeights view_weights(const Graph& g, const std::string& name, const Value& x, const Views& views) {
+ViewWeights view_weights(const Graph& g, const Name& name, const Value& x, const Views& views) {
   require(g, x.dense(), name, "needs a dense map");
   ViewWeights v;
   v.x = x;
   v.views = views;
-  if (views.frontal) v.height = axis_operator(g, name + ".frontal.weight", views.trained_h, x.h);
-  if (views.lateral) v.width = axis_operator(g, name + ".lateral.weight", views.trained_w, x.w);
-  if (views.transverse) v.channels = g.weight(name + ".transverse.weight");
-  v.scale = g.weight(name + ".norm.weight");
-  v.shift = g.weight(name + ".norm.bias");
+  if (views.frontal) v.height = axis_operator(g, name("frontal.weight"), views.trained_h, x.h);
+  if (views.lateral) v.width = axis_operator(g, name("lateral.weight"), views.trained_w, x.w);
+  if (views.transverse) v.channels = g.tensor(name("transverse.weight"));
+  v.affine = g.layer(name("norm"));
   return v;
 }
 
-void frontal_step(const Graph& g, const std::string& name, const ViewWeights& v, const Value& y) {
-  g.plan.step(info(name + ".frontal", "project_height", y, v.frontal_macs()), {v.x, y, v.height.resampled},
-              [=](const Runtime& r) {
-                r.split(y.h, grain(y.w * y.c * y.h), [&](std::size_t begin, std::size_t end, std::size_t) {
-                  v.frontal(r, begin, end, r.at(y.rows(begin, 1)));
-                });
+void frontal_step(const Graph& g, const Name& name, const ViewWeights& v, const Value& y) {
+  g.plan.step({name("frontal"), "project_height", y, v.frontal_macs()}, {v.x, y, v.height.resampled}, y.h,
+              grain(y.w * y.c * y.h), [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
+                v.frontal(r, begin, end, r.at(y.rows(begin, 1)));
               });
 }
 
 }  // namespace
 
-Value cartesian_views(const Graph& g, const std::string& name, const Value& x, const Views& views) {
+Value cartesian_views(const Graph& g, const Name& name, const Value& x, const Views& views) {
   const ViewWeights v = view_weights(g, name, x, views);
   const Value y = g.plan.value(x.h, x.w, x.c);
   if (views.frontal) frontal_step(g, name, v, y);
   if (views.lateral) {
-    g.plan.step(info(name + ".lateral", "project_width", y, v.lateral_macs()), {x, y, v.width.resampled},
-                [=](const Runtime& r) {
-                  r.split(y.h, grain(y.w * y.c * y.w), [&](std::size_t begin, std::size_t end, std::size_t) {
-                    for (std::size_t row = begin; row < end; ++row) v.lateral(r, row, r.at(y.rows(row, 1)));
-                  });
+    g.plan.step({name("lateral"), "project_width", y, v.lateral_macs()}, {x, y, v.width.resampled}, y.h,
+                grain(y.w * y.c * y.w), [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
+                  for (std::size_t row = begin; row < end; ++row) v.lateral(r, row, r.at(y.rows(row, 1)));
                 });
   }
   if (views.transverse) {
-    g.plan.step(info(name + ".transverse", "pointwise", y, v.transverse_macs()), {x, y}, [=](const Runtime& r) {
-      r.split(y.pixels(), grain(y.c * y.c), [&](std::size_t begin, std::size_t end, std::size_t) {
-        v.transverse(r, begin, end - begin, r.at(y) + begin * y.c);
-      });
-    });
+    g.plan.step({name("transverse"), "pointwise", y, v.transverse_macs()}, {x, y}, y.pixels(), grain(y.c * y.c),
+                [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
+                  v.transverse(r, begin, end - begin, r.at(y) + begin * y.c);
+                });
   } else if (!views.lateral) {
-    g.plan.step(info(name + ".norm", "scale_bias", y), {y}, [=](const Runtime& r) {
-      r.split(y.pixels(), grain(y.c), [&](std::size_t begin, std::size_t end, std::size_t) {
-        float* pixels = r.at(y) + begin * y.c;
-        v.norm_alone(r, end - begin, pixels, pixels);
-      });
-    });
+    g.plan.step({name("norm"), "scale_bias", y}, {y}, y.pixels(), grain(y.c),
+                [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
+                  float* pixels = r.at(y) + begin * y.c;
+                  v.norm_alone(r, end - begin, pixels, pixels);
+                });
   }
   return y;
 }
@@ -166,7 +160,7 @@ namespace {
 /// A pair of axial convolutions on one row: kh x 1 of rows in a ring, then 1 x kw (relu6) of what that gives.
 struct AxialPair {
   std::size_t h, w, c, dilation;
-  const float *down_weight, *down_bias, *across_weight, *across_bias;
+  Weights down, across;
 
   void run(const Runtime& r, const RowRing& x, std::size_t row, float* between, float* y) const {
     kernels::DepthwiseConv d;
@@ -182,8 +176,8 @@ struct AxialPair {
     d.row_end = row + 1;
     d.x = x.memory;
     d.x_rows = x.rows;
-    d.weight = down_weight;
-    d.bias = down_bias;
+    d.weight = down.weight;
+    d.bias = down.bias;
     d.y = between;
     r.kernels->dwconv(d);
     d.h = d.x_rows = 1;
@@ -194,25 +188,16 @@ struct AxialPair {
     d.row_begin = 0;
     d.row_end = 1;
     d.x = between;
-    d.weight = across_weight;
-    d.bias = across_bias;
+    d.weight = across.weight;
+    d.bias = across.bias;
     d.activation = Activation::relu6;
     d.y = y;
     r.kernels->dwconv(d);
   }
 };
 
-AxialPair axial_pair(const Graph& g, const std::string& name, int first, const Value& x, std::size_t dilation) {
-  const std::string down = name + ".axial." + std::to_string(first);
-  const std::string across = name + ".axial." + std::to_string(first + 1);
-  return {x.h,
-          x.w,
-          x.c,
-          dilation,
-          g.weight(down + ".weight"),
-          g.weight(down + ".bias"),
-          g.weight(across + ".weight"),
-          g.weight(across + ".bias")};
+AxialPair axial_pair(const Graph& g, const Name& name, std::size_t first, const Value& x, std::size_t dilation) {
+  return {x.h, x.w, x.c, dilation, g.layer(name("axial", first)), g.layer(name("axial", first + 1))};
 }
 
 }  // namespace
@@ -222,8 +207,7 @@ bool worth_cartesian_strips(const Graph& g, std::size_t h, std::size_t dilation)
   return h / g.plan.workers() >= 8 * (dilation + 1);
 }
 
-Value cartesian_strips(const Graph& g, const std::string& name, const Value& x, const Views& views,
-                       std::size_t dilation) {
+Value cartesian_strips(const Graph& g, const Name& name, const Value& x, const Views& views, std::size_t dilation) {
   const ViewWeights v = view_weights(g, name, x, views);
   const Value height_sum = views.frontal ? g.plan.value(x.h, x.w, x.c) : Value{};
   if (views.frontal) frontal_step(g, name, v, height_sum);
@@ -244,26 +228,25 @@ Value cartesian_strips(const Graph& g, const std::string& name, const Value& x, 
     if (views.lateral) v.lateral(r, row, out);
     if (views.transverse) v.transverse(r, row * x.w, x.w, out);
   };
-  g.plan.step(info(name + ".axial", "cartesian", y, macs),
-              {x, height_sum, v.width.resampled, view_ring, near_ring, between, y}, [=](const Runtime& r) {
-                r.split(x.h, 1, [&](std::size_t begin, std::size_t end, std::size_t worker) {
-                  RowRing seen{r.at(view_ring.rows(worker, 1)), view_rows, v.row_elements()};
-                  RowRing convolved{r.at(near_ring.rows(worker, 1)), near_rows, v.row_elements()};
-                  float* row_between = r.at(between.rows(worker, 1));
-                  const auto see = [&](std::size_t row, std::size_t count, float* out) {
-                    for (std::size_t i = 0; i < count; ++i) view_row(r, row + i, out + i * v.row_elements());
-                  };
-                  const auto convolve = [&](std::size_t row, std::size_t count, float* out) {
-                    for (std::size_t i = row; i < row + count; ++i, out += v.row_elements()) {
-                      seen.need(i > 0 ? i - 1 : 0, std::min(x.h, i + 2), see);
-                      near.run(r, seen, i, row_between, out);
-                    }
-                  };
-                  for (std::size_t row = begin; row < end; ++row) {
-                    convolved.need(row > dilation ? row - dilation : 0, std::min(x.h, row + dilation + 1), convolve);
-                    far.run(r, convolved, row, row_between, r.at(y.rows(row, 1)));
+  g.plan.step({name("axial"), "cartesian", y, macs},
+              {x, height_sum, v.width.resampled, view_ring, near_ring, between, y}, x.h, 1,
+              [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t worker) {
+                RowRing seen{r.at(view_ring.rows(worker, 1)), view_rows, v.row_elements()};
+                RowRing convolved{r.at(near_ring.rows(worker, 1)), near_rows, v.row_elements()};
+                float* row_between = r.at(between.rows(worker, 1));
+                const auto see = [&](std::size_t row, std::size_t count, float* out) {
+                  for (std::size_t i = 0; i < count; ++i) view_row(r, row + i, out + i * v.row_elements());
+                };
+                const auto convolve = [&](std::size_t row, std::size_t count, float* out) {
+                  for (std::size_t i = row; i < row + count; ++i, out += v.row_elements()) {
+                    seen.need(i > 0 ? i - 1 : 0, std::min(x.h, i + 2), see);
+                    near.run(r, seen, i, row_between, out);
                   }
-                });
+                };
+                for (std::size_t row = begin; row < end; ++row) {
+                  convolved.need(row > dilation ? row - dilation : 0, std::min(x.h, row + dilation + 1), convolve);
+                  far.run(r, convolved, row, row_between, r.at(y.rows(row, 1)));
+                }
               });
   return y;
 }

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
-#include <vector>
 
 #include "core/resize_taps.h"
+#include "core/text.h"
 #include "ops/step.h"
 
 namespace lemore::ops {
@@ -22,18 +21,8 @@ constexpr std::size_t k_grain_work = 1 << 15;
 
 std::size_t grain(std::size_t work_per_row) { return std::max<std::size_t>(1, k_grain_work / (work_per_row + 1)); }
 
-StepInfo info(const std::string& name, const char* op, const Value& out, std::uint64_t macs, bool counted) {
-  StepInfo i;
-  i.name = name;
-  i.op = op;
-  i.output = Shape{out.h, out.w, out.c};
-  i.macs = macs;
-  i.counted = counted;
-  return i;
-}
-
-void require(const Graph& g, bool condition, const std::string& name, const char* what) {
-  if (!condition) g.plan.fail({StatusCode::invalid_shape, name + ": " + what});
+void require(const Graph& g, bool condition, const Name& name, const char* what) {
+  if (!condition) g.plan.fail(make_error(StatusCode::invalid_shape, {name.text(), ": ", what}));
 }
 
 Value taps(const Graph& g, std::size_t src, std::size_t dst) {
@@ -50,110 +39,107 @@ void add_rows(const Runtime& r, const float* x, std::size_t n, bool first, float
     r.kernels->gate({1, 1, n, x, nullptr, 0, nullptr, sum, sum});
 }
 
-const float* Graph::weight(const std::string& name) const {
-  const float* data = weights.find_f32(name);
-  if (data == nullptr) plan.fail({StatusCode::invalid_file, "the weight file has no tensor '" + name + "'"});
+const float* Graph::tensor(const Name& name) const {
+  const std::string text = name.text();
+  const float* data = weights.find_f32(text);
+  if (data == nullptr) plan.fail(make_error(StatusCode::invalid_file, {"the weight file has no tensor '", text, "'"}));
   return data;
 }
 
+Weights Graph::layer(const Name& layer) const { return {tensor(layer("weight")), tensor(layer("bias"))}; }
+
 Value image(const Graph& g, std::size_t h, std::size_t w) { return g.plan.value(h + 2, w + 2, 3); }
 
-Value stem_conv(const Graph& g, const std::string& name, const Value& x, std::size_t out_c) {
+Value stem_conv(const Graph& g, const Name& name, const Value& x, std::size_t out_c) {
   const std::size_t h = x.h - 2, w = x.w - 2;
   const Value y = g.plan.value((h + 1) / 2, (w + 1) / 2, out_c);
-  const float* weight = g.weight(name + ".weight");
-  const float* bias = g.weight(name + ".bias");
+  const Weights weights = g.layer(name);
   const std::size_t macs = y.pixels() * out_c * 27;
-  g.plan.step(info(name, "conv3x3s2", y, macs), {x, y}, [=](const Runtime& r) {
-    r.split(y.h, grain(y.w * out_c * 27), [&](std::size_t begin, std::size_t end, std::size_t) {
-      kernels::StemConv k;
-      k.x = r.at(x);
-      k.x_stride = x.w * 3;
-      k.out_w = y.w;
-      k.out_c = out_c;
-      k.row_begin = begin;
-      k.row_end = end;
-      k.weight = weight;
-      k.bias = bias;
-      k.activation = Activation::relu6;
-      k.y = r.at(y);
-      r.kernels->stem_conv(k);
-    });
-  });
+  g.plan.step({name, "conv3x3s2", y, macs}, {x, y}, y.h, grain(y.w * out_c * 27),
+              [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
+                kernels::StemConv k;
+                k.x = r.at(x);
+                k.x_stride = x.w * 3;
+                k.out_w = y.w;
+                k.out_c = out_c;
+                k.row_begin = begin;
+                k.row_end = end;
+                k.weight = weights.weight;
+                k.bias = weights.bias;
+                k.activation = Activation::relu6;
+                k.y = r.at(y);
+                r.kernels->stem_conv(k);
+              });
   return y;
 }
 
-Value pointwise(const Graph& g, const std::string& name, const Value& x, std::size_t out_c, const Pointwise& options) {
+Value pointwise(const Graph& g, const Name& name, const Value& x, std::size_t out_c, const Pointwise& options) {
   const Value y = g.plan.value(x.h, x.w, out_c);
   const Value residual = options.residual;
   require(g, residual.buffer < 0 || (residual.dense() && residual.pixels() == y.pixels() && residual.c == out_c), name,
           "the residual has another shape");
-  const float* weight = g.weight(name + ".weight");
-  const float* bias = g.weight(name + ".bias");
+  const Weights weights = g.layer(name);
   const Activation activation = options.activation;
   const std::uint64_t macs = options.macs != 0 ? options.macs : std::uint64_t{y.pixels()} * out_c * x.c;
-  g.plan.step(info(name, "pointwise", y, macs), {x, y, residual}, [=](const Runtime& r) {
-    r.split(y.pixels(), grain(x.c * out_c), [&](std::size_t begin, std::size_t end, std::size_t) {
-      kernels::Gemm k;
-      k.m = end - begin;
-      k.n = out_c;
-      k.k = x.c;
-      k.lhs = r.at(x) + begin * x.stride;
-      k.lhs_stride = x.stride;
-      k.rhs = weight;
-      k.rhs_panel_stride = kernels::k_panel * x.c;
-      k.dst = r.at(y) + begin * out_c;
-      k.dst_stride = out_c;
-      k.bias = bias;
-      k.activation = activation;
-      if (residual.buffer >= 0) {
-        k.residual = r.at(residual) + begin * out_c;
-        k.residual_stride = out_c;
-      }
-      r.kernels->gemm(k);
-    });
-  });
+  g.plan.step({name, "pointwise", y, macs}, {x, y, residual}, y.pixels(), grain(x.c * out_c),
+              [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
+                kernels::Gemm k;
+                k.m = end - begin;
+                k.n = out_c;
+                k.k = x.c;
+                k.lhs = r.at(x) + begin * x.stride;
+                k.lhs_stride = x.stride;
+                k.rhs = weights.weight;
+                k.rhs_panel_stride = kernels::k_panel * x.c;
+                k.dst = r.at(y) + begin * out_c;
+                k.dst_stride = out_c;
+                k.bias = weights.bias;
+                k.activation = activation;
+                if (residual.buffer >= 0) {
+                  k.residual = r.at(residual) + begin * out_c;
+                  k.residual_stride = out_c;
+                }
+                r.kernels->gemm(k);
+              });
   return y;
 }
 
-Value depthwise(const Graph& g, const std::string& name, const Value& x, const Depthwise& options) {
+Value depthwise(const Graph& g, const Name& name, const Value& x, const Depthwise& options) {
   require(g, x.dense(), name, "needs a dense map");
   const std::size_t stride = options.stride;
   const Value y = g.plan.value((x.h + stride - 1) / stride, (x.w + stride - 1) / stride, x.c);
-  const float* weight = g.weight(name + ".weight");
-  const float* bias = g.weight(name + ".bias");
+  const Weights weights = g.layer(name);
   const std::size_t work = y.w * y.c * options.kh * options.kw;
-  g.plan.step(info(name, "dwconv", y, std::uint64_t{work} * y.h), {x, y}, [=](const Runtime& r) {
-    r.split(y.h, grain(work), [&](std::size_t begin, std::size_t end, std::size_t) {
-      kernels::DepthwiseConv k;
-      k.h = x.h;
-      k.w = x.w;
-      k.c = x.c;
-      k.kh = options.kh;
-      k.kw = options.kw;
-      k.stride = options.stride;
-      k.dilation = options.dilation;
-      k.pad_top = options.dilation * (options.kh - 1) / 2;
-      k.pad_left = options.dilation * (options.kw - 1) / 2;
-      k.out_w = y.w;
-      k.row_begin = begin;
-      k.row_end = end;
-      k.x = r.at(x);
-      k.x_rows = x.h;
-      k.weight = weight;
-      k.bias = bias;
-      k.activation = options.activation;
-      k.y = r.at(y.rows(begin, end - begin));
-      r.kernels->dwconv(k);
-    });
-  });
+  g.plan.step({name, "dwconv", y, std::uint64_t{work} * y.h}, {x, y}, y.h, grain(work),
+              [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
+                kernels::DepthwiseConv k;
+                k.h = x.h;
+                k.w = x.w;
+                k.c = x.c;
+                k.kh = options.kh;
+                k.kw = options.kw;
+                k.stride = options.stride;
+                k.dilation = options.dilation;
+                k.pad_top = options.dilation * (options.kh - 1) / 2;
+                k.pad_left = options.dilation * (options.kw - 1) / 2;
+                k.out_w = y.w;
+                k.row_begin = begin;
+                k.row_end = end;
+                k.x = r.at(x);
+                k.x_rows = x.h;
+                k.weight = weights.weight;
+                k.bias = weights.bias;
+                k.activation = options.activation;
+                k.y = r.at(y.rows(begin, end - begin));
+                r.kernels->dwconv(k);
+              });
   return y;
 }
 
-Value axis_means(const Graph& g, const std::string& name, const Value& x) {
+Value axis_means(const Graph& g, const Name& name, const Value& x) {
   require(g, x.dense(), name, "needs a dense map");
   const Value y = g.plan.value(x.h + x.w, 1, x.c);
-  g.plan.step(info(name, "axis_means", y), {x, y}, [=](const Runtime& r) {
+  g.plan.step({name, "axis_means", y}, {x, y}, 1, 1, [=](const Runtime& r, std::size_t, std::size_t, std::size_t) {
     // over the width: one window a row
     r.split(x.h, grain(x.w * x.c), [&](std::size_t begin, std::size_t end, std::size_t) {
       for (std::size_t row = begin; row < end; ++row)
@@ -168,56 +154,53 @@ Value axis_means(const Graph& g, const std::string& name, const Value& x) {
   return y;
 }
 
-Value global_mean(const Graph& g, const std::string& name, const Value& x) {
+Value global_mean(const Graph& g, const Name& name, const Value& x) {
   const Value y = g.plan.value(1, 1, x.c);
-  g.plan.step(info(name, "global_mean", y), {x, y}, [=](const Runtime& r) {
+  g.plan.step({name, "global_mean", y}, {x, y}, 1, 1, [=](const Runtime& r, std::size_t, std::size_t, std::size_t) {
     r.kernels->window_mean({x.h, x.w, x.c, x.w * x.stride, x.stride, r.at(x), r.at(y)});
   });
   return y;
 }
 
-Value gate(const Graph& g, const std::string& name, const Value& x, const Value& a_h, const Value& a_w,
-           const Value& skip) {
+Value gate(const Graph& g, const Name& name, const Value& x, const Value& a_h, const Value& a_w, const Value& skip) {
   require(g, x.dense() && (skip.buffer < 0 || skip.dense()), name, "needs dense maps");
   const Value y = g.plan.value(x.h, x.w, x.c);
-  g.plan.step(info(name, "gate", y), {x, a_h, a_w, skip, y}, [=](const Runtime& r) {
-    r.split(x.h, grain(x.w * x.c), [&](std::size_t begin, std::size_t end, std::size_t) {
-      const std::size_t at = begin * x.w * x.c;
-      kernels::Gate k;
-      k.rows = end - begin;
-      k.w = x.w;
-      k.c = x.c;
-      k.x = r.at(x) + at;
-      if (a_h.buffer >= 0) {
-        k.a_h_stride = a_h.h == 1 ? 0 : x.c;
-        k.a_h = r.at(a_h) + begin * k.a_h_stride;
-      }
-      if (a_w.buffer >= 0) k.a_w = r.at(a_w);
-      if (skip.buffer >= 0) k.skip = r.at(skip) + at;
-      k.y = r.at(y) + at;
-      r.kernels->gate(k);
-    });
-  });
+  g.plan.step({name, "gate", y}, {x, a_h, a_w, skip, y}, x.h, grain(x.w * x.c),
+              [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
+                const std::size_t at = begin * x.w * x.c;
+                kernels::Gate k;
+                k.rows = end - begin;
+                k.w = x.w;
+                k.c = x.c;
+                k.x = r.at(x) + at;
+                if (a_h.buffer >= 0) {
+                  k.a_h_stride = a_h.h == 1 ? 0 : x.c;
+                  k.a_h = r.at(a_h) + begin * k.a_h_stride;
+                }
+                if (a_w.buffer >= 0) k.a_w = r.at(a_w);
+                if (skip.buffer >= 0) k.skip = r.at(skip) + at;
+                k.y = r.at(y) + at;
+                r.kernels->gate(k);
+              });
   return y;
 }
 
-void adaptive_avg_pool(const Graph& g, const std::string& name, const Value& x, const Value& out) {
+void adaptive_avg_pool(const Graph& g, const Name& name, const Value& x, const Value& out) {
   require(g, x.dense() && x.c == out.c, name, "needs a dense map of as many channels");
   // PyTorch's windows: from floor(i * n / m) to ceil((i + 1) * n / m)
-  g.plan.step(info(name, "adaptive_avg_pool", out), {x, out}, [=](const Runtime& r) {
-    r.split(out.pixels(), 1, [&](std::size_t begin, std::size_t end, std::size_t) {
-      for (std::size_t i = begin; i < end; ++i) {
-        const std::size_t ty = i / out.w, tx = i % out.w;
-        const std::size_t y0 = ty * x.h / out.h, y1 = ((ty + 1) * x.h + out.h - 1) / out.h;
-        const std::size_t x0 = tx * x.w / out.w, x1 = ((tx + 1) * x.w + out.w - 1) / out.w;
-        r.kernels->window_mean(
-            {y1 - y0, x1 - x0, x.c, x.w * x.c, x.c, r.at(x) + (y0 * x.w + x0) * x.c, r.at(out) + i * out.stride});
-      }
-    });
-  });
+  g.plan.step({name, "adaptive_avg_pool", out}, {x, out}, out.pixels(), 1,
+              [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
+                for (std::size_t i = begin; i < end; ++i) {
+                  const std::size_t ty = i / out.w, tx = i % out.w;
+                  const std::size_t y0 = ty * x.h / out.h, y1 = ((ty + 1) * x.h + out.h - 1) / out.h;
+                  const std::size_t x0 = tx * x.w / out.w, x1 = ((tx + 1) * x.w + out.w - 1) / out.w;
+                  r.kernels->window_mean({y1 - y0, x1 - x0, x.c, x.w * x.c, x.c, r.at(x) + (y0 * x.w + x0) * x.c,
+                                          r.at(out) + i * out.stride});
+                }
+              });
 }
 
-Value nested_attention(const Graph& g, const std::string& name, const Value& qkv, const NestedAttention& o) {
+Value nested_attention(const Graph& g, const Name& name, const Value& qkv, const NestedAttention& o) {
   const std::size_t tokens = qkv.pixels();
   const std::size_t width = 2 * o.branches * o.key_dim + o.value_dim;
   require(g, qkv.dense() && qkv.c == width, name, "needs queries, keys and values side by side");
@@ -227,15 +210,14 @@ Value nested_attention(const Graph& g, const std::string& name, const Value& qkv
 
   // keys of head t, branch j: a [head_k, row] matrix at (t * branches + j) * head_k * row
   const Value keys = g.plan.value(o.heads * o.branches, head_k, row);
-  g.plan.step(info(name + ".keys", "transpose", keys), {qkv, keys}, [=](const Runtime& r) {
-    r.split(o.heads * o.branches, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
-      for (std::size_t i = begin; i < end; ++i) {
-        const std::size_t t = i / o.branches, j = i % o.branches;
-        r.kernels->transpose_keys({tokens, head_k, r.at(qkv) + (o.branches + j) * o.key_dim + t * head_k, width,
-                                   r.at(keys) + i * head_k * row, row});
-      }
-    });
-  });
+  g.plan.step({name("keys"), "transpose", keys}, {qkv, keys}, o.heads * o.branches, 1,
+              [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
+                for (std::size_t i = begin; i < end; ++i) {
+                  const std::size_t t = i / o.branches, j = i % o.branches;
+                  r.kernels->transpose_keys({tokens, head_k, r.at(qkv) + (o.branches + j) * o.key_dim + t * head_k,
+                                             width, r.at(keys) + i * head_k * row, row});
+                }
+              });
 
   const Value y = g.plan.value(qkv.h, qkv.w, o.value_dim);
   const std::size_t per_worker = kernels::nested_attention_scratch(tokens);
@@ -243,69 +225,65 @@ Value nested_attention(const Graph& g, const std::string& name, const Value& qkv
   const std::size_t tiles = (tokens + kernels::k_attention_rows - 1) / kernels::k_attention_rows;
   const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_k)));
   const std::uint64_t macs = std::uint64_t{tokens} * tokens * (o.branches * o.branches * o.key_dim + o.value_dim);
-  g.plan.step(info(name + ".attention", "nested_attention", y, macs, false), {qkv, keys, scratch, y},
-              [=](const Runtime& r) {
-                r.split(o.heads * tiles, 1, [&](std::size_t begin, std::size_t end, std::size_t worker) {
-                  for (std::size_t i = begin; i < end; ++i) {
-                    const std::size_t t = i / tiles, tile = i % tiles;
-                    kernels::NestedAttention k;
-                    k.tokens = tokens;
-                    k.key_dim = head_k;
-                    k.value_dim = head_v;
-                    k.branches = o.branches;
-                    k.row_begin = tile * kernels::k_attention_rows;
-                    k.row_end = std::min(tokens, k.row_begin + kernels::k_attention_rows);
-                    k.scale = scale;
-                    k.q = r.at(qkv) + t * head_k;
-                    k.q_stride = width;
-                    k.q_branch_stride = o.key_dim;
-                    k.keys = r.at(keys) + t * o.branches * head_k * row;
-                    k.keys_stride = row;
-                    k.keys_branch_stride = head_k * row;
-                    k.v = r.at(qkv) + 2 * o.branches * o.key_dim + t * head_v;
-                    k.v_stride = width;
-                    k.activation = o.activation;
-                    k.y = r.at(y) + t * head_v;
-                    k.y_stride = o.value_dim;
-                    k.scratch = r.at(scratch) + worker * per_worker;
-                    r.kernels->nested_attention(k);
-                  }
-                });
+  g.plan.step({name("attention"), "nested_attention", y, macs, false}, {qkv, keys, scratch, y}, o.heads * tiles, 1,
+              [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t worker) {
+                for (std::size_t i = begin; i < end; ++i) {
+                  const std::size_t t = i / tiles, tile = i % tiles;
+                  kernels::NestedAttention k;
+                  k.tokens = tokens;
+                  k.key_dim = head_k;
+                  k.value_dim = head_v;
+                  k.branches = o.branches;
+                  k.row_begin = tile * kernels::k_attention_rows;
+                  k.row_end = std::min(tokens, k.row_begin + kernels::k_attention_rows);
+                  k.scale = scale;
+                  k.q = r.at(qkv) + t * head_k;
+                  k.q_stride = width;
+                  k.q_branch_stride = o.key_dim;
+                  k.keys = r.at(keys) + t * o.branches * head_k * row;
+                  k.keys_stride = row;
+                  k.keys_branch_stride = head_k * row;
+                  k.v = r.at(qkv) + 2 * o.branches * o.key_dim + t * head_v;
+                  k.v_stride = width;
+                  k.activation = o.activation;
+                  k.y = r.at(y) + t * head_v;
+                  k.y_stride = o.value_dim;
+                  k.scratch = r.at(scratch) + worker * per_worker;
+                  r.kernels->nested_attention(k);
+                }
               });
   return y;
 }
 
-Value gated_fusion(const Graph& g, const std::string& name, const Value& local, const Value& gate, const Value& globl) {
+Value gated_fusion(const Graph& g, const Name& name, const Value& local, const Value& gate, const Value& globl) {
   require(g, local.dense() && gate.dense() && globl.dense() && local.c == gate.c && local.c == globl.c, name,
           "needs dense maps of as many channels");
   const Value y = g.plan.value(local.h, local.w, local.c);
   const Value taps_y = taps(g, gate.h, local.h), taps_x = taps(g, gate.w, local.w);
-  g.plan.step(info(name, "gated_fusion", y), {local, gate, globl, taps_y, taps_x, y}, [=](const Runtime& r) {
-    r.split(local.h, grain(local.w * local.c * 4), [&](std::size_t begin, std::size_t end, std::size_t) {
-      r.kernels->gated_fusion({gate.w, local.c, local.w, begin, end, taps_at(r, taps_y), taps_at(r, taps_x),
-                               r.at(local), r.at(gate), r.at(globl), r.at(y)});
-    });
-  });
+  g.plan.step({name, "gated_fusion", y}, {local, gate, globl, taps_y, taps_x, y}, local.h, grain(local.w * local.c * 4),
+              [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
+                r.kernels->gated_fusion({gate.w, local.c, local.w, begin, end, taps_at(r, taps_y), taps_at(r, taps_x),
+                                         r.at(local), r.at(gate), r.at(globl), r.at(y)});
+              });
   return y;
 }
 
-void resize_into(const Graph& g, const std::string& name, const Value& x, const Value& out, bool accumulate) {
+void resize_into(const Graph& g, const Name& name, const Value& x, const Value& out, bool accumulate) {
   require(g, x.dense() && out.dense() && x.c == out.c, name, "needs dense maps of as many channels");
   if (x.h == out.h && x.w == out.w) {
-    g.plan.step(info(name, "add", out), {x, out}, [=](const Runtime& r) {
-      r.split(out.h, grain(out.w * out.c), [&](std::size_t begin, std::size_t end, std::size_t) {
-        add_rows(r, r.at(x.rows(begin, 1)), (end - begin) * out.w * out.c, !accumulate, r.at(out.rows(begin, 1)));
-      });
-    });
+    g.plan.step({name, "add", out}, {x, out}, out.h, grain(out.w * out.c),
+                [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
+                  add_rows(r, r.at(x.rows(begin, 1)), (end - begin) * out.w * out.c, !accumulate,
+                           r.at(out.rows(begin, 1)));
+                });
     return;
   }
   const Value taps_y = taps(g, x.h, out.h), taps_x = taps(g, x.w, out.w);
-  g.plan.step(info(name, "resize", out), {x, taps_y, taps_x, out}, [=](const Runtime& r) {
-    r.split(out.h, grain(out.w * out.c * 2), [&](std::size_t begin, std::size_t end, std::size_t) {
-      r.kernels->resize(
-          {x.w, x.c, out.w, begin, end, taps_at(r, taps_y), taps_at(r, taps_x), r.at(x), r.at(out), accumulate});
-    });
-  });
+  g.plan.step({name, "resize", out}, {x, taps_y, taps_x, out}, out.h, grain(out.w * out.c * 2),
+              [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
+                r.kernels->resize({x.w, x.c, out.w, begin, end, taps_at(r, taps_y), taps_at(r, taps_x), r.at(x),
+                                   r.at(out), accumulate});
+              });
 }
 
 }  // namespace lemore::ops

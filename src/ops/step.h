@@ -2,21 +2,18 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 #include "kernels/ops/resize.h"
 #include "ops/ops.h"
 
-/// What the sources of ops share: how a step is described and divided.
+/// What the sources of ops share: how a step is checked and divided.
 namespace lemore::ops {
 
 /// Rows of a share that are worth a thread's start, when a row takes so many multiply-accumulates or elements.
 std::size_t grain(std::size_t work_per_row);
 
-StepInfo info(const std::string& name, const char* op, const Value& out, std::uint64_t macs = 0, bool counted = true);
-
 /// Fails the plan unless `condition`.
-void require(const Graph& g, bool condition, const std::string& name, const char* what);
+void require(const Graph& g, bool condition, const Name& name, const char* what);
 
 /// A constant of the taps of the resize src -> dst, and where they lie.
 Value taps(const Graph& g, std::size_t src, std::size_t dst);

@@ -45,10 +45,10 @@ struct Block {
   InvertedResidual o;
   Value x, y;
   std::size_t expanded_c = 0;
-  const float *expand_weight, *expand_bias, *depthwise_weight, *depthwise_bias, *project_weight, *project_bias;
+  Weights expand_layer, depthwise_layer, project_layer;
   // where the stem is computed on the way
   bool has_stem = false;
-  const float *stem_weight = nullptr, *stem_bias = nullptr;
+  Weights stem_layer;
   Value image;
   // memory of every worker
   Value ring_rows, convolved_rows, stem_rows;
@@ -61,11 +61,11 @@ struct Block {
     k.n = expanded_c;
     k.k = x.c;
     k.lhs_stride = x.c;
-    k.rhs = expand_weight;
+    k.rhs = expand_layer.weight;
     k.rhs_panel_stride = kernels::k_panel * x.c;
     k.dst = out;
     k.dst_stride = expanded_c;
-    k.bias = expand_bias;
+    k.bias = expand_layer.bias;
     k.activation = Activation::relu6;
     if (has_stem) {
       kernels::StemConv s;
@@ -74,8 +74,8 @@ struct Block {
       s.out_w = columns;
       s.out_c = x.c;
       s.row_end = count;
-      s.weight = stem_weight;
-      s.bias = stem_bias;
+      s.weight = stem_layer.weight;
+      s.bias = stem_layer.bias;
       s.y = stem;
       r.kernels->stem_conv(s);
       k.m = count * columns;
@@ -116,8 +116,8 @@ struct Block {
     d.out_w = tile_w;
     d.x = ring.memory;
     d.x_rows = ring.rows;
-    d.weight = depthwise_weight;
-    d.bias = depthwise_bias;
+    d.weight = depthwise_layer.weight;
+    d.bias = depthwise_layer.bias;
     d.activation = Activation::relu6;
     d.y = convolved;
 
@@ -125,10 +125,10 @@ struct Block {
     p.n = y.c;
     p.k = expanded_c;
     p.lhs_stride = expanded_c;
-    p.rhs = project_weight;
+    p.rhs = project_layer.weight;
     p.rhs_panel_stride = kernels::k_panel * expanded_c;
     p.dst_stride = p.residual_stride = y.c;
-    p.bias = project_bias;
+    p.bias = project_layer.bias;
 
     for (std::size_t row = begin; row < end; row += t.strip_rows) {
       const std::size_t row_end = std::min(end, row + t.strip_rows);
@@ -153,18 +153,15 @@ struct Block {
   }
 };
 
-Value run_block(const Graph& g, const std::string& name, Block block, std::uint64_t stem_macs) {
+Value run_block(const Graph& g, const Name& name, Block block, std::uint64_t stem_macs) {
   const InvertedResidual& o = block.o;
   const Value x = block.x;
   block.expanded_c = x.c * o.expansion;
   const Value y = block.y;
   require(g, !o.residual || (o.stride == 1 && x.c == y.c), name, "the residual has another shape");
-  block.expand_weight = g.weight(name + ".expand.weight");
-  block.expand_bias = g.weight(name + ".expand.bias");
-  block.depthwise_weight = g.weight(name + ".depthwise.weight");
-  block.depthwise_bias = g.weight(name + ".depthwise.bias");
-  block.project_weight = g.weight(name + ".project.weight");
-  block.project_bias = g.weight(name + ".project.bias");
+  block.expand_layer = g.layer(name("expand"));
+  block.depthwise_layer = g.layer(name("depthwise"));
+  block.project_layer = g.layer(name("project"));
 
   const std::size_t e = block.expanded_c;
   const Tiling t = tile(y.w, x.w, e, o);
@@ -175,13 +172,11 @@ Value run_block(const Graph& g, const std::string& name, Block block, std::uint6
   const std::uint64_t macs =
       stem_macs + std::uint64_t{x.pixels()} * x.c * e + std::uint64_t{y.pixels()} * e * (o.kernel * o.kernel + y.c);
   const std::size_t row_work = static_cast<std::size_t>(macs / y.h);
-  const auto run = [=](const Runtime& r) {
-    r.split(y.h, grain(row_work), [&](std::size_t begin, std::size_t end, std::size_t worker) {
-      for (std::size_t left = 0; left < y.w; left += t.tile_w) block.run_tile(r, t, begin, end, left, worker);
-    });
-  };
-  g.plan.step(info(name, "inverted_residual", y, macs),
-              {x, block.image, block.ring_rows, block.convolved_rows, block.stem_rows, y}, run);
+  g.plan.step({name, "inverted_residual", y, macs},
+              {x, block.image, block.ring_rows, block.convolved_rows, block.stem_rows, y}, y.h, grain(row_work),
+              [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t worker) {
+                for (std::size_t left = 0; left < y.w; left += t.tile_w) block.run_tile(r, t, begin, end, left, worker);
+              });
   return y;
 }
 
@@ -191,7 +186,7 @@ bool worth_strips(std::size_t h, std::size_t w, std::size_t expanded_c) {
   return h * w * expanded_c * sizeof(float) > k_worth_bytes;
 }
 
-Value inverted_residual(const Graph& g, const std::string& name, const Value& x, std::size_t out_c,
+Value inverted_residual(const Graph& g, const Name& name, const Value& x, std::size_t out_c,
                         const InvertedResidual& o) {
   require(g, x.dense(), name, "needs a dense map");
   Block block{};
@@ -201,13 +196,12 @@ Value inverted_residual(const Graph& g, const std::string& name, const Value& x,
   return run_block(g, name, block, 0);
 }
 
-Value inverted_residual(const Graph& g, const std::string& name, const FusedStem& stem, std::size_t out_c,
+Value inverted_residual(const Graph& g, const Name& name, const FusedStem& stem, std::size_t out_c,
                         const InvertedResidual& o) {
   Block block{};
   block.o = o;
   block.has_stem = true;
-  block.stem_weight = g.weight(stem.name + ".weight");
-  block.stem_bias = g.weight(stem.name + ".bias");
+  block.stem_layer = g.layer(stem.name);
   block.image = stem.image;
   block.x.h = stem.h();
   block.x.w = stem.w();
@@ -221,13 +215,13 @@ namespace {
 /// A scale of the head as a strip sees it.
 struct HeadScale {
   Value local, gate, globl;
-  const float *weight, *bias;  // of its local projection
-  Value token_y, token_x;      // taps from the tokens to the feature's size
-  Value head_y, head_x;        // taps from there to the head's
-  std::size_t ring_rows = 0;   // rows of the fused feature a worker keeps
-  Value rings;                 // of every worker
-  bool same_size = false;      // as the head
-  Value whole;                 // the fused feature, where it is smaller than the head's sum
+  Weights projection;         // of local
+  Value token_y, token_x;     // taps from the tokens to the feature's size
+  Value head_y, head_x;       // taps from there to the head's
+  std::size_t ring_rows = 0;  // rows of the fused feature a worker keeps
+  Value rings;                // of every worker
+  bool same_size = false;     // as the head
+  Value whole;                // the fused feature, where it is smaller than the head's sum
 
   std::size_t row_elements() const { return local.w * gate.c; }
 
@@ -239,11 +233,11 @@ struct HeadScale {
     k.k = local.c;
     k.lhs = r.at(local) + row * local.w * local.c;
     k.lhs_stride = local.c;
-    k.rhs = weight;
+    k.rhs = projection.weight;
     k.rhs_panel_stride = kernels::k_panel * local.c;
     k.dst = out;
     k.dst_stride = gate.c;
-    k.bias = bias;
+    k.bias = projection.bias;
     r.kernels->gemm(k);
     r.kernels->gated_fusion({gate.w, gate.c, local.w, 0, count, taps_at(r, token_y) + row, taps_at(r, token_x), out,
                              r.at(gate), r.at(globl), out});
@@ -273,19 +267,19 @@ struct HeadScale {
 Value fusion_head(const Graph& g, const std::vector<FusionScale>& scales, std::size_t h, std::size_t w,
                   std::size_t outputs) {
   const std::size_t c = scales.front().gate.c;
-  const std::string name = "head";
   const Value y = g.plan.value(h, w, outputs);
-  const float *fuse_weight = g.weight("head.fuse.weight"), *fuse_bias = g.weight("head.fuse.bias");
-  const float *classifier_weight = g.weight("head.classifier.weight"),
-              *classifier_bias = g.weight("head.classifier.bias");
+  const Name name("head");
+  const Weights fuse = g.layer(name("fuse")), classifier = g.layer(name("classifier"));
 
   const std::size_t strip_rows = std::min(h, ceil_div(k_least_pixels, w));
   const Value sums = g.plan.value(g.plan.workers(), strip_rows * w, c);
   const Value hidden = g.plan.value(g.plan.workers(), strip_rows * w, c);
   std::uint64_t macs = std::uint64_t{h} * w * c * (c + outputs);
-  std::vector<HeadScale> parts;
-  for (const FusionScale& scale : scales) {
-    HeadScale part{};
+  HeadScale parts[k_max_stages];
+  const std::size_t count = scales.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const FusionScale& scale = scales[i];
+    HeadScale& part = parts[i];
     part.local = scale.local;
     part.gate = scale.gate;
     part.globl = scale.globl;
@@ -293,62 +287,57 @@ Value fusion_head(const Graph& g, const std::vector<FusionScale>& scales, std::s
     part.head_y = taps(g, scale.local.h, h);
     part.head_x = taps(g, scale.local.w, w);
     if (2 * scale.local.pixels() <= h * w) {  // each of its rows is read for several of the sum's
-      const Value local = pointwise(g, scale.name + ".local", scale.local, c);
+      const Value local = pointwise(g, scale.name("local"), scale.local, c);
       part.whole = gated_fusion(g, scale.name, local, scale.gate, scale.globl);
     } else {
-      part.weight = g.weight(scale.name + ".local.weight");
-      part.bias = g.weight(scale.name + ".local.bias");
+      part.projection = g.layer(scale.name("local"));
       part.token_y = taps(g, scale.gate.h, scale.local.h);
       part.token_x = taps(g, scale.gate.w, scale.local.w);
       part.ring_rows = part.same_size ? 1 : 2;
       part.rings = g.plan.value(g.plan.workers(), part.ring_rows * part.local.w, c);
       macs += std::uint64_t{scale.local.pixels()} * scale.local.c * c;
     }
-    parts.push_back(part);
   }
 
-  std::vector<Value> touched{y, sums, hidden};
-  for (const HeadScale& p : parts)
-    for (const Value& v : {p.local, p.gate, p.globl, p.token_y, p.token_x, p.head_y, p.head_x, p.rings, p.whole})
-      touched.push_back(v);
-  g.plan.step(info(name, "fusion_head", y, macs), touched, [=](const Runtime& r) {
-    r.split(h, grain(static_cast<std::size_t>(macs / h)), [&](std::size_t begin, std::size_t end, std::size_t worker) {
-      float* sum = r.at(sums.rows(worker, 1));
-      float* fused = r.at(hidden.rows(worker, 1));
-      RowRing rings[k_max_stages];
-      for (std::size_t i = 0; i < parts.size(); ++i)
-        if (parts[i].ring_rows > 0)
-          rings[i] = {r.at(parts[i].rings.rows(worker, 1)), parts[i].ring_rows, parts[i].row_elements()};
-      for (std::size_t row = begin; row < end; row += strip_rows) {
-        const std::size_t row_end = std::min(end, row + strip_rows);
-        for (std::size_t at = row; at < row_end; ++at)
-          for (std::size_t i = 0; i < parts.size(); ++i)
-            parts[i].add(r, at, w, rings[i], i == 0, sum + (at - row) * w * c);
+  g.plan.step({name, "fusion_head", y, macs}, {y, sums, hidden}, h, grain(static_cast<std::size_t>(macs / h)),
+              [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t worker) {
+                float* sum = r.at(sums.rows(worker, 1));
+                float* fused = r.at(hidden.rows(worker, 1));
+                RowRing rings[k_max_stages];
+                for (std::size_t i = 0; i < count; ++i)
+                  if (parts[i].ring_rows > 0)
+                    rings[i] = {r.at(parts[i].rings.rows(worker, 1)), parts[i].ring_rows, parts[i].row_elements()};
+                for (std::size_t row = begin; row < end; row += strip_rows) {
+                  const std::size_t row_end = std::min(end, row + strip_rows);
+                  for (std::size_t at = row; at < row_end; ++at)
+                    for (std::size_t i = 0; i < count; ++i)
+                      parts[i].add(r, at, w, rings[i], i == 0, sum + (at - row) * w * c);
 
-        kernels::Gemm k;
-        k.m = (row_end - row) * w;
-        k.n = c;
-        k.k = c;
-        k.lhs = sum;
-        k.lhs_stride = c;
-        k.rhs = fuse_weight;
-        k.rhs_panel_stride = kernels::k_panel * c;
-        k.dst = fused;
-        k.dst_stride = c;
-        k.bias = fuse_bias;
-        k.activation = Activation::relu6;
-        r.kernels->gemm(k);
-        k.n = outputs;
-        k.lhs = fused;
-        k.rhs = classifier_weight;
-        k.dst = r.at(y) + row * w * outputs;
-        k.dst_stride = outputs;
-        k.bias = classifier_bias;
-        k.activation = Activation::none;
-        r.kernels->gemm(k);
-      }
-    });
-  });
+                  kernels::Gemm k;
+                  k.m = (row_end - row) * w;
+                  k.n = c;
+                  k.k = c;
+                  k.lhs = sum;
+                  k.lhs_stride = c;
+                  k.rhs = fuse.weight;
+                  k.rhs_panel_stride = kernels::k_panel * c;
+                  k.dst = fused;
+                  k.dst_stride = c;
+                  k.bias = fuse.bias;
+                  k.activation = Activation::relu6;
+                  r.kernels->gemm(k);
+                  k.n = outputs;
+                  k.lhs = fused;
+                  k.rhs = classifier.weight;
+                  k.dst = r.at(y) + row * w * outputs;
+                  k.dst_stride = outputs;
+                  k.bias = classifier.bias;
+                  k.activation = Activation::none;
+                  r.kernels->gemm(k);
+                }
+              });
+  for (const HeadScale& p : parts)
+    g.plan.touch({p.local, p.gate, p.globl, p.token_y, p.token_x, p.head_y, p.head_x, p.rings, p.whole});
   return y;
 }
 

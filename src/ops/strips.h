@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
 #include <vector>
 
 #include "ops/ops.h"
@@ -12,7 +11,7 @@ namespace lemore::ops {
 
 /// The stem that a strip computes as it goes, instead of reading it: `image` as ops::image gives it.
 struct FusedStem {
-  std::string name;
+  Name name;
   Value image;
   std::size_t c = 0;
 
@@ -30,10 +29,10 @@ struct InvertedResidual {
 bool worth_strips(std::size_t h, std::size_t w, std::size_t expanded_c);
 
 /// The block on x, in strips of output rows.
-Value inverted_residual(const Graph& g, const std::string& name, const Value& x, std::size_t out_c,
+Value inverted_residual(const Graph& g, const Name& name, const Value& x, std::size_t out_c,
                         const InvertedResidual& options);
 /// The block on the stem's map, which is made in the same strips. No residual.
-Value inverted_residual(const Graph& g, const std::string& name, const FusedStem& stem, std::size_t out_c,
+Value inverted_residual(const Graph& g, const Name& name, const FusedStem& stem, std::size_t out_c,
                         const InvertedResidual& options);
 
 /// Whether the rows of a Cartesian block can be worked off in strips without computing many of them twice.
@@ -41,15 +40,14 @@ bool worth_cartesian_strips(const Graph& g, std::size_t h, std::size_t dilation)
 
 /// cartesian_views, then the four axial convolutions "<name>.axial.0" to ".3": 3x1, 1x3 (relu6), dilated 3x1, dilated
 /// 1x3 (relu6), row by row behind the frontal view, which needs all rows.
-Value cartesian_strips(const Graph& g, const std::string& name, const Value& x, const Views& views,
-                       std::size_t dilation);
+Value cartesian_strips(const Graph& g, const Name& name, const Value& x, const Views& views, std::size_t dilation);
 
 /// One scale of the head: a local feature, and the gate and global part of its tokens.
 struct FusionScale {
-  std::string name;  ///< "fusion.<i>"
-  Value local;       ///< [h, w, c of the stage]
-  Value gate;        ///< sigmoid(gate of the tokens), [token h, token w, fused c]
-  Value globl;       ///< shaped as gate
+  Name name;    ///< "fusion.<i>"
+  Value local;  ///< [h, w, c of the stage]
+  Value gate;   ///< sigmoid(gate of the tokens), [token h, token w, fused c]
+  Value globl;  ///< shaped as gate
 };
 
 /// "head.classifier" of relu6("head.fuse" of the sum over all scales of resize(local(F) * resize(gate) +

@@ -17,8 +17,9 @@ constexpr std::uint64_t align_up(std::uint64_t n) { return (n + k_alignment - 1)
 MemoryPlan plan_memory(const std::vector<LiveRange>& ranges) {
   std::vector<std::size_t> order(ranges.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return ranges[a].bytes > ranges[b].bytes; });
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return ranges[a].bytes != ranges[b].bytes ? ranges[a].bytes > ranges[b].bytes : a < b;
+  });
 
   MemoryPlan plan;
   plan.offsets.assign(ranges.size(), 0);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <string>
 
+#include "core/text.h"
 #include "plan/memory_plan.h"
 
 namespace lemore::plan {
@@ -15,10 +15,31 @@ constexpr std::uint64_t k_max_elements = std::uint64_t{1} << 40;
 
 }  // namespace
 
+void Runtime::split(std::size_t total, std::size_t grain, Share share, const void* body) const {
+  const std::size_t tasks = std::min((total + grain - 1) / grain, static_cast<std::size_t>(parallel.workers));
+  if (tasks <= 1) {
+    if (total > 0) share(body, 0, total, 0);
+    return;
+  }
+  struct Context {
+    Share share;
+    const void* body;
+    std::size_t total, tasks;
+  } context{share, body, total, tasks};
+  parallel.run(
+      parallel.context, static_cast<int>(tasks),
+      [](void* p, int task) {
+        const auto& c = *static_cast<const Context*>(p);
+        const auto i = static_cast<std::size_t>(task);
+        c.share(c.body, c.total * i / c.tasks, c.total * (i + 1) / c.tasks, i);
+      },
+      &context);
+}
+
 Value Builder::value(std::size_t h, std::size_t w, std::size_t c) {
   const std::uint64_t elements = Shape{h, w, c}.elements();
   if (elements > k_max_elements)
-    fail({StatusCode::invalid_shape, "a map of " + Shape{h, w, c}.to_string() + " is too large"});
+    fail(make_error(StatusCode::invalid_shape, {"a map of ", Shape{h, w, c}, " is too large"}));
   buffers_.push_back({static_cast<std::size_t>(std::min(elements, k_max_elements)), false, -1, -1});
   Value v;
   v.buffer = static_cast<int>(buffers_.size()) - 1;
@@ -29,31 +50,35 @@ Value Builder::value(std::size_t h, std::size_t w, std::size_t c) {
   return v;
 }
 
-Value Builder::constant(std::size_t bytes, std::function<void(void*)> fill) {
+Value Builder::constant(std::size_t bytes, Fill fill) {
   const Value v = value(1, 1, (bytes + sizeof(float) - 1) / sizeof(float));
   buffers_[static_cast<std::size_t>(v.buffer)].pinned = true;
   plan_.constants.push_back({v, std::move(fill)});
   return v;
 }
 
-void Builder::step(StepInfo info, const std::vector<Value>& touches, std::function<void(const Runtime&)> run) {
-  const int index = static_cast<int>(plan_.steps.size());
-  Step step;
-  if (info.counted) plan_.macs += info.macs;
-  step.info = std::move(info);
-  step.run = std::move(run);
-  for (const Value& v : touches) {
-    if (v.buffer < 0) continue;  // an operand that is absent
-    Buffer& buffer = buffers_[static_cast<std::size_t>(v.buffer)];
-    if (buffer.first < 0) buffer.first = index;
-    buffer.last = index;
-    step.buffers.push_back(v.buffer);
-  }
-  plan_.steps.push_back(std::move(step));
+void Builder::step(const Layer& layer, std::initializer_list<Touched> touched, std::size_t total, std::size_t grain,
+                   Work work) {
+  const Value& y = layer.output;
+  if (layer.counted) plan_.macs += layer.macs;
+  plan_.infos.push_back({layer.name.text(), layer.op, {y.h, y.w, y.c}, layer.macs, layer.counted});
+  plan_.steps.push_back({total, grain, std::move(work)});
+  touch(touched);
 }
 
-void Builder::stage(const std::string& name, const Value& value) {
-  plan_.stages.push_back({name, value, static_cast<int>(plan_.steps.size()) - 1});
+void Builder::touch(std::initializer_list<Touched> touched) {
+  const int step = static_cast<int>(plan_.steps.size()) - 1;
+  for (const Touched& value : touched) {
+    if (value.buffer < 0) continue;
+    Buffer& buffer = buffers_[static_cast<std::size_t>(value.buffer)];
+    if (buffer.first < 0) buffer.first = step;
+    buffer.last = step;
+  }
+}
+
+void Builder::stage(const Name& name, const Value& value) {
+  plan_.stages.push_back({value, static_cast<int>(plan_.steps.size()) - 1});
+  plan_.stage_names.push_back(name.text());
   if (options_.keep_stages) buffers_[static_cast<std::size_t>(value.buffer)].pinned = true;
 }
 
@@ -83,8 +108,8 @@ Result<Plan> Builder::finish(const Value& input, const Value& output, std::size_
   MemoryPlan memory = plan_memory(ranges);
   plan_.arena_bytes = static_cast<std::size_t>(memory.arena_bytes);
   if (plan_.arena_bytes != memory.arena_bytes)
-    return Status(StatusCode::out_of_memory,
-                  "an arena of " + std::to_string(memory.arena_bytes) + " bytes is more than this machine can address");
+    return make_error(StatusCode::out_of_memory,
+                      {"an arena of ", memory.arena_bytes, " bytes is more than this machine can address"});
   plan_.offsets.resize(memory.offsets.size());
   std::transform(memory.offsets.begin(), memory.offsets.end(), plan_.offsets.begin(),
                  [](std::uint64_t bytes) { return static_cast<std::size_t>(bytes / sizeof(float)); });

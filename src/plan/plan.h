@@ -2,11 +2,15 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <new>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "core/name.h"
 #include "kernels/table.h"
 #include "lemore/parallel.h"
 #include "lemore/session.h"
@@ -52,38 +56,57 @@ struct Runtime {
   /// the number of workers, so a body must compute an element the same way wherever its share begins.
   template <typename Body>
   void split(std::size_t total, std::size_t grain, const Body& body) const {
-    const std::size_t most = (total + grain - 1) / grain;
-    const std::size_t tasks =
-        most < static_cast<std::size_t>(parallel.workers) ? most : static_cast<std::size_t>(parallel.workers);
-    if (tasks <= 1) {
-      if (total > 0) body(std::size_t{0}, total, std::size_t{0});
-      return;
-    }
-    struct Context {
-      const Body* body;
-      std::size_t total, tasks;
-    } context{&body, total, tasks};
-    parallel.run(
-        parallel.context, static_cast<int>(tasks),
-        [](void* p, int task) {
-          const auto& c = *static_cast<const Context*>(p);
-          const auto i = static_cast<std::size_t>(task);
-          (*c.body)(c.total * i / c.tasks, c.total * (i + 1) / c.tasks, i);
-        },
-        &context);
+    const auto share = [](const void* b, std::size_t begin, std::size_t end, std::size_t worker) {
+      (*static_cast<const Body*>(b))(begin, end, worker);
+    };
+    split(total, grain, share, &body);
   }
+
+ private:
+  using Share = void (*)(const void* body, std::size_t begin, std::size_t end, std::size_t worker);
+  void split(std::size_t total, std::size_t grain, Share share, const void* body) const;
 };
+
+/// A function object kept on the heap, moved but never copied. The object holds handles only, so nothing is to be done
+/// when it goes.
+template <typename... Args>
+class Function {
+ public:
+  template <typename Body>
+  Function(const Body& body)
+      : call_([](const void* b, Args... args) { (*static_cast<const Body*>(b))(args...); }),
+        body_(::operator new(sizeof(Body))) {
+    static_assert(std::is_trivially_copyable_v<Body> && std::is_trivially_destructible_v<Body>);
+    new (body_.get()) Body(body);
+  }
+
+  void operator()(Args... args) const { call_(body_.get(), args...); }
+
+ private:
+  struct Free {
+    void operator()(void* p) const noexcept { ::operator delete(p); }
+  };
+  void (*call_)(const void* body, Args... args);
+  std::unique_ptr<void, Free> body_;
+};
+
+/// Computes begin..end of what a step is split into, as `worker`.
+using Work = Function<const Runtime&, std::size_t, std::size_t, std::size_t>;
+/// Fills a constant's memory.
+using Fill = Function<void*>;
 
 /// One entry of the flat list that a session runs.
 struct Step {
-  StepInfo info;
-  std::vector<int> buffers;  ///< every buffer it reads or writes
-  std::function<void(const Runtime&)> run;
+  std::size_t total, grain;  ///< as Runtime::split has them
+  Work work;
+
+  void run(const Runtime& r) const {
+    r.split(total, grain, [&](std::size_t begin, std::size_t end, std::size_t worker) { work(r, begin, end, worker); });
+  }
 };
 
-/// A value worth looking at by name, complete after step `step`.
+/// A value worth looking at, complete after step `step`.
 struct Stage {
-  std::string name;
   Value value;
   int step = 0;
 };
@@ -91,7 +114,7 @@ struct Stage {
 /// Fills a constant of the session (an operator resampled, resize taps) once its memory is there.
 struct Constant {
   Value value;
-  std::function<void(void*)> fill;
+  Fill fill;
 };
 
 /// Everything a session needs to know: steps, where each buffer lies, how much memory there is.
@@ -100,7 +123,9 @@ struct Plan {
   Value output;   ///< logits
   Value scratch;  ///< free for whoever works on the logits afterwards; shares its bytes with dead activations
   std::vector<Step> steps;
+  std::vector<StepInfo> infos;  ///< of the steps
   std::vector<Stage> stages;
+  std::vector<std::string> stage_names;
   std::vector<Constant> constants;
   std::vector<std::size_t> offsets;  ///< of buffers, in elements
   std::size_t arena_bytes = 0;
@@ -114,6 +139,21 @@ struct Options {
   bool fuse = true;          ///< layers may share a step where no stage is lost by it
 };
 
+/// What a step computes, as StepInfo has it.
+struct Layer {
+  const Name& name;
+  const char* op;
+  const Value& output;
+  std::uint64_t macs = 0;
+  bool counted = true;
+};
+
+/// A value that a step reads or writes, or one that is absent.
+struct Touched {
+  Touched(const Value& v) : buffer(v.buffer) {}
+  int buffer;
+};
+
 /// Collects values and steps while a model describes itself, then gives every value its place.
 class Builder {
  public:
@@ -125,11 +165,15 @@ class Builder {
   /// A value in a buffer of its own.
   Value value(std::size_t h, std::size_t w, std::size_t c);
   /// `bytes` of memory filled once, when the session is made, and kept.
-  Value constant(std::size_t bytes, std::function<void(void*)> fill);
-  /// Appends a step; `touches` are all values it reads or writes.
-  void step(StepInfo info, const std::vector<Value>& touches, std::function<void(const Runtime&)> run);
+  Value constant(std::size_t bytes, Fill fill);
+  /// Appends a step that computes `layer`: work(runtime, begin, end, worker) over 0..total in shares of at least
+  /// `grain`. `touched` are all values it reads or writes.
+  void step(const Layer& layer, std::initializer_list<Touched> touched, std::size_t total, std::size_t grain,
+            Work work);
+  /// The last step reads or writes these too.
+  void touch(std::initializer_list<Touched> touched);
   /// Names a value that is complete now.
-  void stage(const std::string& name, const Value& value);
+  void stage(const Name& name, const Value& value);
   /// Notes that the description names something impossible; finish() reports the first.
   void fail(Status status);
 

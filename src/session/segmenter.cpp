@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <string>
 
 #include "core/guard.h"
+#include "core/text.h"
 #include "image/label_map.h"
 #include "image/preprocess.h"
 #include "models/model_data.h"
@@ -45,9 +45,7 @@ Status check_options(const Model& model, const SegmenterOptions& options) {
   const bool in_window =
       stride.height >= 1 && stride.width >= 1 && stride.height <= window.height && stride.width <= window.width;
   if (stride != Size{0, 0} && !in_window)
-    return {StatusCode::invalid_argument, "stride " + std::to_string(stride.height) + "x" +
-                                              std::to_string(stride.width) + ": expected 1x1 up to the window's " +
-                                              std::to_string(window.height) + "x" + std::to_string(window.width)};
+    return make_error(StatusCode::invalid_argument, {"stride ", stride, ": expected 1x1 up to the window's ", window});
   if (options.progress && options.progress->report == nullptr)
     return {StatusCode::invalid_argument, "progress: expected a function"};
   return {};
@@ -75,8 +73,7 @@ Result<std::size_t> Segmenter::arena_bytes(const Model& model, const SegmenterOp
   return guard([&]() -> Result<std::size_t> {
     if (Status status = check_options(model, options); !status.ok()) return status;
     if (image.height < 1 || image.width < 1)
-      return Status(StatusCode::invalid_argument, "image of " + std::to_string(image.height) + "x" +
-                                                      std::to_string(image.width) + ": expected at least one pixel");
+      return make_error(StatusCode::invalid_argument, {"image of ", image, ": expected at least one pixel"});
     SessionOptions session = to_session_options(options);
     const auto created = Session::arena_bytes(model, session);
     if (!created.ok() || options.mode == Mode::whole) return created;
@@ -113,10 +110,8 @@ Status Segmenter::segment(const ImageView& image, const LabelView& labels, const
     if (Status status = image::check_image(image); !status.ok()) return status;
     if (Status status = image::check_labels(labels, confidence); !status.ok()) return status;
     if (labels.size != image.size)
-      return {StatusCode::invalid_argument, "label view of " + std::to_string(labels.size.height) + "x" +
-                                                std::to_string(labels.size.width) + ": expected the image's " +
-                                                std::to_string(image.size.height) + "x" +
-                                                std::to_string(image.size.width)};
+      return make_error(StatusCode::invalid_argument,
+                        {"label view of ", labels.size, ": expected the image's ", image.size});
     using Clock = std::chrono::steady_clock;
     const auto since = [](Clock::time_point t) {
       return std::chrono::duration<double, std::milli>(Clock::now() - t).count();

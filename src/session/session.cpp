@@ -6,6 +6,7 @@
 #include <new>
 
 #include "core/guard.h"
+#include "core/text.h"
 #include "cpu/kernel_table.h"
 #include "image/label_map.h"
 #include "image/preprocess.h"
@@ -29,8 +30,8 @@ Status check_threads(const SessionOptions& options) {
     if (options.parallel_for->run == nullptr || options.parallel_for->workers < 1)
       return {StatusCode::invalid_argument, "parallel_for: expected a function and at least 1 worker"};
   } else if (options.threads < 0 || options.threads > ThreadPool::k_max_threads) {
-    return {StatusCode::invalid_argument, "threads: expected 0.." + std::to_string(ThreadPool::k_max_threads) +
-                                              ", got " + std::to_string(options.threads)};
+    return make_error(StatusCode::invalid_argument,
+                      {"threads: expected 0..", ThreadPool::k_max_threads, ", got ", options.threads});
   }
   return {};
 }
@@ -49,9 +50,8 @@ Status allocate(SessionData& s) {
   s.arena = std::move(*arena);
   s.runtime.arena = s.arena.data();
   s.runtime.offsets = s.plan.offsets.data();
-  for (const plan::Step& step : s.plan.steps) s.infos.push_back(step.info);
-  for (const plan::Stage& stage : s.plan.stages) s.stage_names.push_back(stage.name);
-  for (const StepInfo& info : s.infos) s.times.push_back({info.name, 0});
+  s.times.resize(s.plan.infos.size());
+  for (std::size_t i = 0; i < s.times.size(); ++i) s.times[i].name = s.plan.infos[i].name;
   s.prepare_taps.resize(static_cast<std::size_t>(s.size.height) + static_cast<std::size_t>(s.size.width));
   for (const plan::Constant& constant : s.plan.constants) constant.fill(s.runtime.at(constant.value));
   return {};
@@ -110,11 +110,10 @@ Result<Arena> Arena::create(std::size_t bytes, const SessionOptions& options, st
   const auto is_aligned = [](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % k_alignment == 0; };
   if (options.arena != nullptr) {
     if (!is_aligned(options.arena))
-      return Status(StatusCode::invalid_argument,
-                    "arena: expected memory aligned to " + std::to_string(k_alignment) + " bytes");
+      return make_error(StatusCode::invalid_argument, {"arena: expected memory aligned to ", k_alignment, " bytes"});
     if (options.arena_bytes < taken || options.arena_bytes - taken < bytes)
-      return Status(StatusCode::invalid_argument, "arena: expected at least " + std::to_string(taken + bytes) +
-                                                      " bytes, got " + std::to_string(options.arena_bytes));
+      return make_error(StatusCode::invalid_argument,
+                        {"arena: expected at least ", taken + bytes, " bytes, got ", options.arena_bytes});
     arena.data_ = static_cast<float*>(options.arena) + taken / sizeof(float);
     return arena;
   }
@@ -125,13 +124,13 @@ Result<Arena> Arena::create(std::size_t bytes, const SessionOptions& options, st
       return Status(StatusCode::invalid_argument, "allocator: expected both functions");
     arena.owned_ = {a.allocate(a.context, asked, k_alignment), Free{a, asked}};
     if (!is_aligned(arena.owned_.get()))
-      return Status(StatusCode::invalid_argument,
-                    "allocator: expected memory aligned to " + std::to_string(k_alignment) + " bytes");
+      return make_error(StatusCode::invalid_argument,
+                        {"allocator: expected memory aligned to ", k_alignment, " bytes"});
   } else {
     arena.owned_.reset(::operator new (asked, std::align_val_t{k_alignment}, std::nothrow));
   }
   if (arena.owned_ == nullptr)
-    return Status(StatusCode::out_of_memory, "arena: " + std::to_string(bytes) + " bytes could not be allocated");
+    return make_error(StatusCode::out_of_memory, {"arena: ", bytes, " bytes could not be allocated"});
   arena.data_ = static_cast<float*>(arena.owned_.get());
   return arena;
 }
@@ -150,7 +149,8 @@ void SessionData::run_steps() noexcept {
     for (; next_stage < plan.stages.size() && plan.stages[next_stage].step == static_cast<int>(i); ++next_stage) {
       const plan::Stage& stage = plan.stages[next_stage];
       if (observer != nullptr && options.keep_stages)
-        observer(observer_context, stage.name, nhwc_shape(*this, stage.value), runtime.at(stage.value));
+        observer(observer_context, plan.stage_names[next_stage], nhwc_shape(*this, stage.value),
+                 runtime.at(stage.value));
     }
   }
   network_ms = milliseconds(start, Clock::now());
@@ -229,9 +229,8 @@ Status Session::run_window(const ImageView& image, int top, int left) {
     if (Status status = image::check_image(image); !status.ok()) return status;
     const Size window = data_->size;
     if (top < 0 || left < 0 || top > image.size.height - window.height || left > image.size.width - window.width)
-      return {StatusCode::invalid_argument, "window of " + std::to_string(window.height) + "x" +
-                                                std::to_string(window.width) + " at (" + std::to_string(top) + ", " +
-                                                std::to_string(left) + ") leaves the image"};
+      return make_error(StatusCode::invalid_argument,
+                        {"window of ", window, " at (", top, ", ", left, ") leaves the image"});
     ImageView part = image;
     part.data +=
         static_cast<std::size_t>(top) * image.row_bytes + static_cast<std::size_t>(left) * pixel_bytes(image.format);
@@ -245,8 +244,8 @@ Status Session::run(const TensorView& input) {
     const Shape expected{1, 3, static_cast<std::size_t>(data_->size.height),
                          static_cast<std::size_t>(data_->size.width)};
     if (input.data == nullptr || input.dtype != DType::f32 || input.shape != expected)
-      return {StatusCode::invalid_shape, std::string("input: expected F32 ") + expected.to_string() + ", got " +
-                                             dtype_name(input.dtype) + " " + input.shape.to_string()};
+      return make_error(StatusCode::invalid_shape,
+                        {"input: expected F32 ", expected, ", got ", dtype_name(input.dtype), " ", input.shape});
     const auto start = detail::Clock::now();
     image::prepare_nchw(data_->runtime, input.f32(), data_->plan.input);
     data_->prepare_ms = detail::milliseconds(start, detail::Clock::now());
@@ -260,8 +259,7 @@ TensorView Session::logits() const noexcept { return detail::view_of(*data_, dat
 Status Session::reserve_labels(Size size) {
   return guard([&]() -> Status {
     if (size.height < 1 || size.width < 1)
-      return {StatusCode::invalid_argument, "label map of " + std::to_string(size.height) + "x" +
-                                                std::to_string(size.width) + ": expected at least one pixel"};
+      return make_error(StatusCode::invalid_argument, {"label map of ", size, ": expected at least one pixel"});
     const LabelMapRule rule = data_->model.preprocessing().label_map;
     data_->label_taps.resize(std::max(data_->label_taps.size(), image::label_taps(data_->size, size, rule)));
     return {};
@@ -288,18 +286,20 @@ Status Session::label_map(const LabelView& labels, const ConfidenceView* confide
   });
 }
 
-const std::vector<StepInfo>& Session::steps() const noexcept { return data_->infos; }
-const std::vector<std::string>& Session::stage_names() const noexcept { return data_->stage_names; }
+const std::vector<StepInfo>& Session::steps() const noexcept { return data_->plan.infos; }
+const std::vector<std::string>& Session::stage_names() const noexcept { return data_->plan.stage_names; }
 
 Result<TensorView> Session::stage(std::string_view name) const {
   return guard([&]() -> Result<TensorView> {
-    for (const plan::Stage& stage : data_->plan.stages)
-      if (stage.name == name && (data_->options.keep_stages || stage.value.buffer == data_->plan.output.buffer))
-        return detail::view_of(*data_, stage.value);
-    return Status(StatusCode::not_found,
-                  data_->options.keep_stages
-                      ? "no stage is called '" + std::string(name) + "'"
-                      : "stage '" + std::string(name) + "': the session was made without keep_stages");
+    const plan::Plan& plan = data_->plan;
+    for (std::size_t i = 0; i < plan.stages.size(); ++i) {
+      const plan::Value& value = plan.stages[i].value;
+      if (plan.stage_names[i] == name && (data_->options.keep_stages || value.buffer == plan.output.buffer))
+        return detail::view_of(*data_, value);
+    }
+    if (!data_->options.keep_stages)
+      return make_error(StatusCode::not_found, {"stage '", name, "': the session was made without keep_stages"});
+    return make_error(StatusCode::not_found, {"no stage is called '", name, "'"});
   });
 }
 

@@ -42,8 +42,6 @@ struct SessionData {
   Arena arena;
   ThreadPool pool;  ///< the session's own; of the caller alone when parallel_for was given
   plan::Runtime runtime;
-  std::vector<StepInfo> infos;
-  std::vector<std::string> stage_names;
   std::vector<kernels::ResizeTap> prepare_taps;
   std::vector<kernels::ResizeTap> label_taps;  ///< grows when a larger label map is asked for
   Session::StageObserver observer = nullptr;

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <string>
 
 #include "core/resize_taps.h"
+#include "core/text.h"
 #include "image/label_map.h"
 
 namespace lemore::detail {
@@ -69,10 +69,8 @@ std::size_t tile_elements(std::size_t classes, int workers) { return size(worker
 
 Result<Size> Slide::window_of(const Model& model, Size image) {
   if (image.height < k_min_input || image.width < k_min_input)
-    return Status(StatusCode::invalid_shape, "slide mode: expected an image of at least " +
-                                                 std::to_string(k_min_input) + "x" + std::to_string(k_min_input) +
-                                                 " pixels, got " + std::to_string(image.height) + "x" +
-                                                 std::to_string(image.width));
+    return make_error(StatusCode::invalid_shape, {"slide mode: expected an image of at least ",
+                                                  Size{k_min_input, k_min_input}, " pixels, got ", image});
   const Size trained = model.input_size();
   return Size{std::min(trained.height, image.height), std::min(trained.width, image.width)};
 }
@@ -163,8 +161,7 @@ Status Slide::segment(Session& session, const SegmenterOptions& options, const I
         std::memcpy(logits_ + strip.slot(r, c), session.logits().f32(), strip.window_elements * sizeof(float));
         ++done;
         if (options.progress && !options.progress->report(options.progress->context, done, total))
-          return {StatusCode::cancelled,
-                  "cancelled after " + std::to_string(done) + " of " + std::to_string(total) + " windows"};
+          return make_error(StatusCode::cancelled, {"cancelled after ", done, " of ", total, " windows"});
       }
       // Rows above the next window's start are complete.
       const int end = size(r) + 1 < rows_.size() ? rows_[size(r) + 1] : image.size.height;

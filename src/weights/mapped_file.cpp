@@ -33,7 +33,7 @@ class Descriptor {
 };
 
 Status system_error(const std::string& path, const char* doing, int error) {
-  return Status(StatusCode::io_error, printable(path, k_message_path) + ": " + doing + ": " + errno_text(error));
+  return make_error(StatusCode::io_error, {printable(path, k_message_path), ": ", doing, ": ", errno_text(error)});
 }
 
 /// Opens a regular file of at least one byte and at most max_bytes. O_NONBLOCK, so that a pipe does not make us wait.
@@ -44,14 +44,14 @@ Result<std::size_t> open_regular(const std::string& path, const Descriptor& file
   if (::fstat(file.get(), &info) != 0) return system_error(path, "cannot examine", errno);
   const std::string name = printable(path, k_message_path);
   if (!S_ISREG(info.st_mode)) {
-    return Status(StatusCode::io_error,
-                  name + ": expected a regular file, got " + (S_ISDIR(info.st_mode) ? "a folder" : "something else"));
+    return make_error(StatusCode::io_error,
+                      {name, ": expected a regular file, got ", S_ISDIR(info.st_mode) ? "a folder" : "something else"});
   }
-  if (info.st_size <= 0) return Status(StatusCode::invalid_file, name + ": the file is empty");
+  if (info.st_size <= 0) return make_error(StatusCode::invalid_file, {name, ": the file is empty"});
   const auto size = static_cast<std::uint64_t>(info.st_size);
   if (size > max_bytes || size > std::numeric_limits<std::size_t>::max() / 2) {
-    return Status(StatusCode::invalid_file, name + ": expected at most " + std::to_string(max_bytes) +
-                                                " bytes, got a file of " + std::to_string(size));
+    return make_error(StatusCode::invalid_file,
+                      {name, ": expected at most ", max_bytes, " bytes, got a file of ", size});
   }
   return static_cast<std::size_t>(size);
 }
@@ -63,7 +63,7 @@ void* allocate(std::size_t size) {
 }
 
 Status no_memory(const std::string& what, std::size_t size) {
-  return Status(StatusCode::out_of_memory, what + ": no memory for its " + std::to_string(size) + " bytes");
+  return make_error(StatusCode::out_of_memory, {what, ": no memory for its ", size, " bytes"});
 }
 
 }  // namespace
@@ -110,9 +110,9 @@ Result<FileBytes> FileBytes::read(const std::string& path, std::uint64_t max_byt
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return system_error(path, "cannot read", errno);
     if (got == 0) {
-      return Status(StatusCode::io_error, printable(path, k_message_path) +
-                                              ": the file shrank while it was read: expected " + std::to_string(*size) +
-                                              " bytes, got " + std::to_string(done));
+      return make_error(StatusCode::io_error,
+                        {printable(path, k_message_path), ": the file shrank while it was read: expected ", *size,
+                         " bytes, got ", done});
     }
     done += static_cast<std::size_t>(got);
   }

@@ -47,25 +47,23 @@ Result<std::string_view> find_header(std::string_view bytes, const std::string& 
   std::string problem;
   std::uint64_t length = 0;
   if (bytes.size() < k_length_bytes) {
-    problem = "expected at least 8 bytes of header length, got a file of " + std::to_string(bytes.size());
+    problem = join({"expected at least 8 bytes of header length, got a file of ", bytes.size()});
   } else {
     for (std::size_t i = k_length_bytes; i-- > 0;) length = length << 8 | static_cast<unsigned char>(bytes[i]);
     const std::size_t rest = bytes.size() - k_length_bytes;
     if (length < 2 || length > k_max_safetensors_header) {
-      problem =
-          "expected a length in 2.." + std::to_string(k_max_safetensors_header) + ", got " + std::to_string(length);
+      problem = join({"expected a length in 2..", k_max_safetensors_header, ", got ", length});
     } else if (length > rest) {
-      problem = "expected " + std::to_string(length) + " bytes, got a file with " + std::to_string(rest) +
-                " behind the length";
+      problem = join({"expected ", length, " bytes, got a file with ", rest, " behind the length"});
     } else if (bytes[k_length_bytes] != '{') {
-      problem = "expected '{' at byte 8, got '" + printable(bytes.substr(k_length_bytes, 1)) + "'";
+      problem = join({"expected '{' at byte 8, got '", printable(bytes.substr(k_length_bytes, 1)), "'"});
     } else {
       return bytes.substr(k_length_bytes, static_cast<std::size_t>(length));
     }
   }
-  const char* kind = recognise(bytes);
-  return Status(StatusCode::invalid_file,
-                file + ": " + (kind ? std::string("expected safetensors, got ") + kind : "header: " + problem));
+  if (const char* kind = recognise(bytes))
+    return make_error(StatusCode::invalid_file, {file, ": expected safetensors, got ", kind});
+  return make_error(StatusCode::invalid_file, {file, ": header: ", problem});
 }
 
 /// A tensor's record: where its data lies, counted from the end of the header.
@@ -76,7 +74,7 @@ struct Record {
   std::uint64_t begin = 0, end = 0;
 };
 
-std::string path_of(std::string_view name) { return "tensor '" + printable(name) + "'"; }
+std::string path_of(std::string_view name) { return join({"tensor '", printable(name), "'"}); }
 
 void read_dtype(json::FieldReader& reader, const json::Field& field, Record& record) {
   const std::optional<std::string_view> name = field.value.string();
@@ -86,14 +84,14 @@ void read_dtype(json::FieldReader& reader, const json::Field& field, Record& rec
       return;
     }
   }
-  reader.fail(field, "the name of an element type such as 'F32'");
+  reader.fail(field, {"the name of an element type such as 'F32'"});
 }
 
 void read_shape(json::FieldReader& reader, const json::Field& field, Record& record) {
   for (const json::Field& extent : reader.list(field, 0, Shape::k_max_rank)) {
     const std::optional<std::uint64_t> value = extent.value.uint64();
     if (!value || *value > std::numeric_limits<std::size_t>::max())
-      return reader.fail(extent, "a whole number of 0 or more");
+      return reader.fail(extent, {"a whole number of 0 or more"});
     record.shape.push_back(static_cast<std::size_t>(*value));
   }
 }
@@ -104,7 +102,7 @@ void read_offsets(json::FieldReader& reader, const json::Field& field, std::uint
   for (const json::Field& offset : reader.list(field, 2, 2)) {
     const std::optional<std::uint64_t> value = offset.value.uint64();
     if (!value || *value > data_bytes) {
-      return reader.fail(offset, "an offset in 0.." + std::to_string(data_bytes) + " (the bytes of data)");
+      return reader.fail(offset, {"an offset in 0..", data_bytes, " (the bytes of data)"});
     }
     *targets[i++] = *value;
   }
@@ -112,19 +110,20 @@ void read_offsets(json::FieldReader& reader, const json::Field& field, std::uint
   const std::size_t elements = record.shape.elements(), size = dtype_size(record.dtype);
   const bool overflows = elements > std::numeric_limits<std::size_t>::max() / size;
   if (record.begin > record.end || overflows || record.end - record.begin != elements * size) {
-    reader.fail(field, (overflows ? "more bytes than 64 bits count" : std::to_string(elements * size) + " bytes") +
-                           " for shape " + record.shape.to_string() + " of " + dtype_name(record.dtype));
+    const std::string needed = overflows ? "more bytes than 64 bits count" : join({elements * size, " bytes"});
+    reader.fail(field, {needed, " for shape ", record.shape, " of ", dtype_name(record.dtype)});
   }
 }
 
 Record read_record(json::FieldReader& reader, const json::Value& value, std::uint64_t data_bytes) {
-  const json::Field field{value, path_of(value.key())};
+  const std::string path = path_of(value.key());
+  const json::Field field(value, path);
   Record record;
   record.name = std::string(value.key());
   if (!reader.object(field, {"dtype", "shape", "data_offsets"})) return record;
-  read_dtype(reader, reader.member(field, "dtype"), record);
-  read_shape(reader, reader.member(field, "shape"), record);
-  if (reader.ok()) read_offsets(reader, reader.member(field, "data_offsets"), data_bytes, record);
+  read_dtype(reader, field.member("dtype"), record);
+  read_shape(reader, field.member("shape"), record);
+  if (reader.ok()) read_offsets(reader, field.member("data_offsets"), data_bytes, record);
   return record;
 }
 
@@ -140,16 +139,15 @@ Status check_contiguous(const std::vector<Record>& records, std::uint64_t data_b
   for (const std::size_t i : order) {
     const Record& record = records[i];
     if (record.begin != end) {
-      return Status(StatusCode::invalid_file, file + ": " + path_of(record.name) +
-                                                  ".data_offsets: expected data from byte " + std::to_string(end) +
-                                                  " on, without hole or overlap, got " + std::to_string(record.begin));
+      return make_error(StatusCode::invalid_file,
+                        {file, ": ", path_of(record.name), ".data_offsets: expected data from byte ", end,
+                         " on, without hole or overlap, got ", record.begin});
     }
     end = record.end;
   }
   if (end != data_bytes) {
-    return Status(StatusCode::invalid_file, file + ": expected " + std::to_string(end) +
-                                                " bytes of data, as its tensors say, got " +
-                                                std::to_string(data_bytes));
+    return make_error(StatusCode::invalid_file,
+                      {file, ": expected ", end, " bytes of data, as its tensors say, got ", data_bytes});
   }
   return {};
 }
@@ -164,8 +162,8 @@ Result<Safetensors> Safetensors::open(const std::string& path, bool copy) {
 
 Result<Safetensors> Safetensors::from_memory(const void* data, std::size_t size, bool copy, const std::string& name) {
   if (data == nullptr && size > 0) {
-    return Status(StatusCode::invalid_argument,
-                  printable(name, k_message_path) + ": expected data, got a null pointer");
+    return make_error(StatusCode::invalid_argument,
+                      {printable(name, k_message_path), ": expected data, got a null pointer"});
   }
   if (!copy) return read(FileBytes::borrow(data, size), name);
   Result<FileBytes> bytes = FileBytes::copy(data, size);
@@ -179,8 +177,8 @@ Result<Safetensors> Safetensors::read(FileBytes bytes, const std::string& file) 
   const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const Result<std::string_view> header = find_header(all, out.file_);
   if (!header.ok()) return header.status();
-  const auto invalid = [&](const std::string& problem) {
-    return Status(StatusCode::invalid_file, out.file_ + ": header: " + problem);
+  const auto invalid = [&](const Piece& problem) {
+    return make_error(StatusCode::invalid_file, {out.file_, ": header: ", problem});
   };
   // JSON would allow any white space behind its value; the profile pads with spaces.
   if ((*header)[header->find_last_not_of(' ')] != '}') return invalid("expected '}' and then spaces at its end");
@@ -194,10 +192,11 @@ Result<Safetensors> Safetensors::read(FileBytes bytes, const std::string& file) 
     if (member.key() != k_metadata_key) {
       records.push_back(read_record(reader, member, data_bytes));
     } else if (!member.is(json::Type::object)) {
-      reader.fail({member, k_metadata_key}, "an object");
+      reader.fail({member, k_metadata_key}, {"an object"});
     } else {
       for (const json::Value entry : member) {
-        std::string value = reader.string({entry, k_metadata_key + ("." + printable(entry.key()))});
+        const std::string path = join({k_metadata_key, ".", printable(entry.key())});
+        std::string value = reader.string({entry, path});
         out.metadata_.emplace_back(entry.key(), std::move(value));
       }
     }

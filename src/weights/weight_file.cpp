@@ -55,12 +55,10 @@ bool is_training_name(std::string_view name) {
 Result<json::Document> metadata_json(const Safetensors& source, const char* key) {
   const std::string* text = source.metadata(key);
   if (text == nullptr) {
-    return Status(StatusCode::invalid_file, source.file() + ": metadata '" + key + "': expected JSON, got nothing");
+    return make_error(StatusCode::invalid_file, {source.file(), ": metadata '", key, "': expected JSON, got nothing"});
   }
   Result<json::Document> document = json::Document::parse(*text);
-  if (!document.ok()) {
-    return Status(document.status().code(), source.file() + ": metadata '" + key + "': " + document.status().message());
-  }
+  if (!document.ok()) return make_error(document.status(), {source.file(), ": metadata '", key, "'"});
   return document;
 }
 
@@ -68,23 +66,23 @@ Result<json::Document> metadata_json(const Safetensors& source, const char* key)
 Status expect_metadata(const Safetensors& source, const char* key, const char* expected, StatusCode code) {
   const std::string* value = source.metadata(key);
   if (value != nullptr && *value == expected) return {};
-  return Status(code, source.file() + ": metadata '" + key + "': expected '" + expected + "', got " +
-                          (value ? "'" + printable(*value) + "'" : "nothing"));
+  const std::string got = value ? join({"'", printable(*value), "'"}) : "nothing";
+  return make_error(code, {source.file(), ": metadata '", key, "': expected '", expected, "', got ", got});
 }
 
 LabelSet read_labels(json::FieldReader& reader, const json::Field& root, std::size_t count) {
   LabelSet labels;
   // Label files carry a note for people; it may have come along.
   if (!reader.object(root, {"name", "ignore_label", "annotation_offset", "annotation_note", "classes"})) return labels;
-  labels.name = reader.string(reader.member(root, "name"));
-  labels.ignore_label = static_cast<int>(reader.integer(reader.member(root, "ignore_label"), -1, 65535));
-  labels.annotation_offset = static_cast<int>(reader.integer(reader.member(root, "annotation_offset"), 0, 65535));
-  for (const json::Field& item : reader.list(reader.member(root, "classes"), count, count)) {
+  labels.name = reader.string(root.member("name"));
+  labels.ignore_label = static_cast<int>(reader.integer(root.member("ignore_label"), -1, 65535));
+  labels.annotation_offset = static_cast<int>(reader.integer(root.member("annotation_offset"), 0, 65535));
+  for (const json::Field& item : reader.list(root.member("classes"), count, count)) {
     if (!reader.object(item, {"name", "color"})) break;
     ClassInfo info;
-    info.name = reader.string(reader.member(item, "name"));
+    info.name = reader.string(item.member("name"));
     std::size_t i = 0;
-    for (const json::Field& part : reader.list(reader.member(item, "color"), 3, 3)) {
+    for (const json::Field& part : reader.list(item.member("color"), 3, 3)) {
       info.color[i++] = static_cast<std::uint8_t>(reader.integer(part, 0, 255));
     }
     labels.classes.push_back(std::move(info));
@@ -100,21 +98,21 @@ std::array<float, 3> read_triple(json::FieldReader& reader, const json::Field& f
 }
 
 void expect_string(json::FieldReader& reader, const json::Field& field, const char* expected) {
-  if (field.value.string() != std::string_view(expected)) reader.fail(field, "'" + std::string(expected) + "'");
+  if (field.value.string() != std::string_view(expected)) reader.fail(field, {"'", expected, "'"});
 }
 
 Preprocessing read_preprocessing(json::FieldReader& reader, const json::Field& root) {
   Preprocessing out;
   if (!reader.object(root, {"channel_order", "mean", "std", "resize", "label_map"})) return out;
-  expect_string(reader, reader.member(root, "channel_order"), "rgb");
-  expect_string(reader, reader.member(root, "resize"), "bilinear");
-  out.mean = read_triple(reader, reader.member(root, "mean"), -1e6, 1e6);
-  out.std = read_triple(reader, reader.member(root, "std"), 1e-6, 1e6);
-  const json::Field rule = reader.member(root, "label_map");
+  expect_string(reader, root.member("channel_order"), "rgb");
+  expect_string(reader, root.member("resize"), "bilinear");
+  out.mean = read_triple(reader, root.member("mean"), -1e6, 1e6);
+  out.std = read_triple(reader, root.member("std"), 1e-6, 1e6);
+  const json::Field rule = root.member("label_map");
   if (rule.value.string() == std::string_view("two_step")) {
     out.label_map = LabelMapRule::two_step;
   } else if (rule.value.string() != std::string_view("direct")) {
-    reader.fail(rule, "'direct' or 'two_step'");
+    reader.fail(rule, {"'direct' or 'two_step'"});
   }
   return out;
 }
@@ -122,20 +120,20 @@ Preprocessing read_preprocessing(json::FieldReader& reader, const json::Field& r
 Provenance read_provenance(json::FieldReader& reader, const json::Field& root) {
   Provenance out;
   if (!reader.object(root, {"source", "source_sha256", "license", "converter", "metrics"})) return out;
-  out.source = reader.string(reader.member(root, "source"));
-  const json::Field digest = reader.member(root, "source_sha256");
+  out.source = reader.string(root.member("source"));
+  const json::Field digest = root.member("source_sha256");
   out.source_sha256 = reader.string(digest);
   if (!out.source_sha256.empty() && (out.source_sha256.size() != 64 ||
                                      out.source_sha256.find_first_not_of("0123456789abcdef") != std::string::npos)) {
-    reader.fail(digest, "64 hexadecimal digits in lower case, or ''");
+    reader.fail(digest, {"64 hexadecimal digits in lower case, or ''"});
   }
-  out.license = reader.string(reader.member(root, "license"));
-  out.converter = reader.string(reader.member(root, "converter"));
-  const json::Field metrics = reader.member(root, "metrics");
+  out.license = reader.string(root.member("license"));
+  out.converter = reader.string(root.member("converter"));
+  const json::Field metrics = root.member("metrics");
   if (metrics.value.is(json::Type::object)) {
     out.metrics_json = std::string(metrics.value.text());
   } else if (metrics.value && !metrics.value.is(json::Type::null)) {
-    reader.fail(metrics, "an object or null");
+    reader.fail(metrics, {"an object or null"});
   }
   return out;
 }
@@ -153,12 +151,15 @@ bool any_non_finite(const float* values, std::size_t n) {
 
 std::size_t aligned_size(std::size_t bytes) { return (bytes + k_alignment - 1) / k_alignment * k_alignment; }
 
-/// Counts problems of a kind and keeps the first.
+/// Counts tensors that are not as they should be and keeps the first message.
 struct Problems {
   std::string first;
   std::size_t count = 0;
-  void add(std::string problem) {
-    if (count++ == 0) first = std::move(problem);
+
+  void add(std::string_view tensor, std::initializer_list<Piece> expected, const TensorView* got) {
+    if (count++ > 0) return;
+    const std::string type = got ? join({got->shape, " of ", dtype_name(got->dtype)}) : "nothing";
+    first = join({"tensor '", printable(tensor), "': expected ", join(expected), ", got ", type});
   }
 };
 
@@ -192,12 +193,12 @@ Status WeightFile::read_metadata() {
   const auto training = std::find_if(source_.tensors().begin(), source_.tensors().end(),
                                      [](const NamedTensor& tensor) { return is_training_name(tensor.name); });
   if (training != source_.tensors().end()) {
-    return Status(StatusCode::invalid_file, file() + ": tensor '" + printable(training->name) +
-                                                "': expected the inference form, got a training checkpoint: convert it "
-                                                "with tools/convert.py");
+    return make_error(StatusCode::invalid_file,
+                      {file(), ": tensor '", printable(training->name),
+                       "': expected the inference form, got a training checkpoint: convert it with tools/convert.py"});
   }
   if (Status status = expect_metadata(source_, "format", k_format, StatusCode::invalid_file); !status.ok()) {
-    return Status(status.code(), status.message() + ": if this is a checkpoint, convert it with tools/convert.py");
+    return make_error(status.code(), {status.message(), ": if this is a checkpoint, convert it with tools/convert.py"});
   }
   Status status = expect_metadata(source_, "format_version", k_version, StatusCode::unsupported);
   if (!status.ok()) return status;
@@ -233,12 +234,8 @@ Status WeightFile::read_tensors() {
   for (const ExpectedTensor& tensor : expected) {
     const TensorView* view = source_.find(tensor.name);
     found.push_back(view);
-    const std::string want = tensor.shape.to_string() + " of F32";
-    if (view == nullptr) {
-      problems.add("tensor '" + tensor.name + "': expected " + want + ", got nothing");
-    } else if (view->shape != tensor.shape || view->dtype != DType::f32) {
-      problems.add("tensor '" + tensor.name + "': expected " + want + ", got " + view->shape.to_string() + " of " +
-                   dtype_name(view->dtype));
+    if (view == nullptr || view->shape != tensor.shape || view->dtype != DType::f32) {
+      problems.add(tensor.name, {tensor.shape, " of F32"}, view);
     } else {
       tensor_bytes_ += view->bytes();
       if (!is_aligned(view->data)) copy_bytes += aligned_size(view->bytes());
@@ -254,21 +251,17 @@ Status WeightFile::read_tensors() {
     if (known != by_name_.end() && expected[*known].name == tensor.name) continue;
     const bool filler = tensor.name.compare(0, k_filler_prefix.size(), k_filler_prefix) == 0;
     if (filler && tensor.view.dtype == DType::u8) continue;
-    problems.add("tensor '" + printable(tensor.name) + "': expected " +
-                 (filler ? "U8, as fillers are" : "no such tensor for this configuration") + ", got " +
-                 tensor.view.shape.to_string() + " of " + dtype_name(tensor.view.dtype));
+    problems.add(tensor.name, {filler ? "U8, as fillers are" : "no such tensor for this configuration"}, &tensor.view);
   }
   if (problems.count > 0) {
-    return Status(StatusCode::invalid_file,
-                  file() + ": " + problems.first +
-                      (problems.count > 1 ? " (and " + std::to_string(problems.count - 1) + " more tensor" +
-                                                (problems.count > 2 ? "s)" : ")")
-                                          : ""));
+    const std::size_t more = problems.count - 1;
+    const std::string rest = more > 0 ? join({" (and ", more, more > 1 ? " more tensors)" : " more tensor)"}) : "";
+    return make_error(StatusCode::invalid_file, {file(), ": ", problems.first, rest});
   }
 
   if (copy_bytes > 0) {  // at most 64 bytes a tensor beyond the size of the file
     Result<Tensor> block = Tensor::create(DType::u8, {copy_bytes});
-    if (!block.ok()) return Status(block.status().code(), file() + ": " + block.status().message());
+    if (!block.ok()) return make_error(block.status(), {file()});
     realigned_ = std::move(*block);
   }
   auto* free_bytes = static_cast<std::uint8_t*>(realigned_.data());
@@ -286,9 +279,8 @@ Status WeightFile::read_tensors() {
     if (any_non_finite(view.f32(), elements)) {
       std::size_t at = 0;
       while (at < elements && !any_non_finite(view.f32() + at, 1)) ++at;
-      return Status(StatusCode::invalid_file, file() + ": tensor '" + expected[i].name +
-                                                  "': expected finite values, got infinity or NaN at element " +
-                                                  std::to_string(at));
+      return make_error(StatusCode::invalid_file, {file(), ": tensor '", expected[i].name,
+                                                   "': expected finite values, got infinity or NaN at element ", at});
     }
     tensors_.push_back({expected[i].name, view});
   }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "core/name.h"
 #include "core/text.h"
 #include "lemore/status.h"
 #include "lemore/tensor.h"
@@ -31,6 +32,26 @@ TEST_CASE("untrusted text is made printable", "[core]") {
   CHECK(printable("\xc2\x9b") == "\\xc2\\x9b");  // U+009B starts a terminal's control sequence
   CHECK(printable(std::string(500, 'x')) == std::string(k_message_text, 'x') + "...");
   CHECK(printable(std::string("\0", 1)) == "\\x00");
+}
+
+TEST_CASE("messages are joined of pieces", "[core]") {
+  const std::string text = "text";
+  CHECK(join({}).empty());
+  CHECK(join({"a ", text, std::string_view(" of"), ""}) == "a text of");
+  CHECK(join({0, " ", -7, " ", INT64_MIN, " ", UINT64_MAX, " ", std::uint8_t{200}}) ==
+        "0 -7 -9223372036854775808 18446744073709551615 200");
+  CHECK(join({Size{480, -1}, " ", Shape{3, 4}, Shape{}}) == "480x-1 [3, 4][]");
+  const Status status = make_error(StatusCode::not_found, {"no ", 5});
+  CHECK(status.code() == StatusCode::not_found);
+  CHECK(make_error(status, {"file", ".x"}).message() == "file.x: no 5");
+  CHECK(make_error(status, {"file"}).code() == StatusCode::not_found);
+}
+
+TEST_CASE("names are parts joined by dots", "[core]") {
+  const Name stage("stages", 2), block = stage("blocks", 0);
+  CHECK(Name("stem").text() == "stem");
+  CHECK(stage.text() == "stages.2");
+  CHECK(block("expand.weight").text() == "stages.2.blocks.0.expand.weight");
 }
 
 TEST_CASE("UTF-8 sequences are told from others", "[core]") {

@@ -208,36 +208,35 @@ TEST_CASE("fields are read with their checks", "[json]") {
     return reader.status().message();
   };
   FieldReader reader("file.json");
-  CHECK(reader.integer(reader.member(root, "n"), 1, 5) == 5);
-  CHECK(reader.number(reader.member(root, "f"), 0, 3) == 2.5f);
-  CHECK(reader.string(reader.member(root, "s")) == "text");
-  CHECK(reader.list(reader.member(root, "l"), 1, 2).size() == 2);
-  CHECK(reader.boolean(reader.member(root, "b")));
-  CHECK(reader.object(reader.member(root, "o"), {"x", "y"}));
+  CHECK(reader.integer(root.member("n"), 1, 5) == 5);
+  CHECK(reader.number(root.member("f"), 0, 3) == 2.5f);
+  CHECK(reader.string(root.member("s")) == "text");
+  CHECK(reader.list(root.member("l"), 1, 2).size() == 2);
+  CHECK(reader.boolean(root.member("b")));
+  CHECK(reader.object(root.member("o"), {"x", "y"}));
   CHECK(reader.ok());
 
-  CHECK(message([&](auto& r) { r.integer(r.member(root, "n"), 6, 9); }) ==
+  CHECK(message([&](auto& r) { r.integer(root.member("n"), 6, 9); }) ==
         "file.json: root.n: expected an integer in 6..9, got 5");
-  CHECK(message([&](auto& r) { r.integer(r.member(root, "f"), 0, 9); }) ==
+  CHECK(message([&](auto& r) { r.integer(root.member("f"), 0, 9); }) ==
         "file.json: root.f: expected an integer in 0..9, got 2.5");
-  CHECK(message([&](auto& r) { r.integer(r.member(root, "no"), 0, 9); }) ==
+  CHECK(message([&](auto& r) { r.integer(root.member("no"), 0, 9); }) ==
         "file.json: root.no: expected an integer in 0..9, got nothing");
-  CHECK(message([&](auto& r) { r.number(r.member(root, "s"), 0, 1); }) ==
+  CHECK(message([&](auto& r) { r.number(root.member("s"), 0, 1); }) ==
         "file.json: root.s: expected a number in 0..1, got \"text\"");
-  CHECK(message([&](auto& r) { r.string(r.member(root, "n")); }) == "file.json: root.n: expected a string, got 5");
-  CHECK(message([&](auto& r) { r.boolean(r.member(root, "n")); }) ==
-        "file.json: root.n: expected true or false, got 5");
-  CHECK(message([&](auto& r) { r.list(r.member(root, "l"), 3, 3); }) ==
+  CHECK(message([&](auto& r) { r.string(root.member("n")); }) == "file.json: root.n: expected a string, got 5");
+  CHECK(message([&](auto& r) { r.boolean(root.member("n")); }) == "file.json: root.n: expected true or false, got 5");
+  CHECK(message([&](auto& r) { r.list(root.member("l"), 3, 3); }) ==
         "file.json: root.l: expected a list of 3 items, got 2");
-  CHECK(message([&](auto& r) { r.list(r.member(root, "n"), 1, 3); }) ==
+  CHECK(message([&](auto& r) { r.list(root.member("n"), 1, 3); }) ==
         "file.json: root.n: expected a list of 1..3 items, got 5");
-  CHECK(message([&](auto& r) { r.object(r.member(root, "o"), {"y"}); }) ==
+  CHECK(message([&](auto& r) { r.object(root.member("o"), {"y"}); }) ==
         "file.json: root.o: expected no other fields than y, got unknown field 'x'");
-  CHECK(message([&](auto& r) { r.object(r.member(root, "l"), {"y"}); }) ==
+  CHECK(message([&](auto& r) { r.object(root.member("l"), {"y"}); }) ==
         "file.json: root.l: expected an object, got [1, 2]");
   CHECK(message([&](auto& r) {
-          r.string(r.member(root, "n"));
-          r.string(r.member(root, "f"));
+          r.string(root.member("n"));
+          r.string(root.member("f"));
         }) == "file.json: root.n: expected a string, got 5");
 }
 
