@@ -22,11 +22,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct BenchOptions {
-  std::string model, image, size, output = "logits";
+struct BenchOptions : NetworkOptions {
+  std::string image, output = "logits";
   int runs = 20, warmup = 3;
-  bool layers = false, json = false;
-  ComputeOptions compute;
 };
 
 constexpr const char* k_examples = R"(Examples:
@@ -233,16 +231,8 @@ int bench(const BenchOptions& options) {
                                                           : BenchOutput::image;
   if (!options.image.empty() && output != BenchOutput::image)
     return fail_usage("IMAGE: goes with --output image, got --output " + options.output);
-  SessionOptions session_options;
-  if (!options.size.empty()) {
-    const Result<Size> size = parse_size("--size", options.size);
-    if (!size.ok()) return fail_usage(size.status().message());
-    session_options.size = *size;
-  }
-  const Result<Isa> isa = chosen_isa(options.compute);
-  if (!isa.ok()) return fail_option(isa.status());
-  session_options.isa = *isa;
-  session_options.threads = options.compute.threads;
+  const Result<SessionOptions> chosen = session_options(options);
+  if (!chosen.ok()) return fail_option(chosen.status());
   std::vector<std::uint8_t> file;
   if (!options.image.empty()) {
     const Status status = read_file(options.image, file, k_max_image_file_bytes);
@@ -258,7 +248,7 @@ int bench(const BenchOptions& options) {
   if (output != BenchOutput::logits && model->is_classifier())
     return fail_usage("--output " + options.output + ": " + options.model + " is a classifier, it has logits only");
   start = std::chrono::steady_clock::now();
-  Result<Session> session = Session::create(*model, session_options);
+  Result<Session> session = Session::create(*model, *chosen);
   if (!session.ok()) return fail(about(options.model, session.status()));
   measured.session_ms = milliseconds_since(start);
   const Result<std::uint64_t> macs = model->macs(session->size());
@@ -289,8 +279,6 @@ void add_bench_command(CLI::App& app, int& exit_code) {
   command->add_option("-m,--model", options->model, "Weight file (.safetensors)")->required()->type_name("MODEL");
   command->add_option("IMAGE", options->image, "Image file for --output image; default: a picture drawn in memory")
       ->type_name("");
-  command->add_option("--size", options->size, "Input height and width; default: what it was trained for")
-      ->type_name("HxW");
   complete_with(
       *command
            ->add_option("--output", options->output, "What a run ends with: logits, labels or image; default: logits")
@@ -303,9 +291,7 @@ void add_bench_command(CLI::App& app, int& exit_code) {
   command->add_option("--warmup", options->warmup, "Runs before them; default: 3")
       ->check(CLI::Range(0, 1000000).description(""))
       ->type_name("N");
-  command->add_flag("--layers", options->layers, "Time every step of the network");
-  add_compute_options(*command, options->compute);
-  command->add_flag("--json", options->json, "Print JSON");
+  add_network_options(*command, *options, "Time every step of the network");
   command->callback([options, &exit_code] { exit_code = bench(*options); });
 }
 

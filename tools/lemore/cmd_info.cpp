@@ -14,12 +14,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct InfoOptions {
-  std::string model, size;
-  bool layers = false, json = false;
-  ComputeOptions compute;
-};
-
 constexpr const char* k_examples = R"(Examples:
   lemore info weights/lemore-camvid.safetensors
   lemore info model.safetensors --size 512x1024 --layers
@@ -47,7 +41,7 @@ std::string megabytes(std::size_t bytes) {
   return text;
 }
 
-Json as_json(const InfoOptions& options, const Model& model, const Session& session, std::uint64_t macs) {
+Json as_json(const NetworkOptions& options, const Model& model, const Session& session, std::uint64_t macs) {
   const Preprocessing& pre = model.preprocessing();
   const Provenance& from = model.provenance();
   Json classes = Json::array();
@@ -139,7 +133,7 @@ std::string layer_table(const std::vector<StepInfo>& steps, std::uint64_t macs) 
   return text;
 }
 
-std::string as_text(const InfoOptions& options, const Model& model, const Session& session, std::uint64_t macs) {
+std::string as_text(const NetworkOptions& options, const Model& model, const Session& session, std::uint64_t macs) {
   const Preprocessing& pre = model.preprocessing();
   const Provenance& from = model.provenance();
   char line[256];
@@ -180,20 +174,12 @@ std::string as_text(const InfoOptions& options, const Model& model, const Sessio
   return text;
 }
 
-int info(const InfoOptions& options) {
-  SessionOptions session_options;
-  if (!options.size.empty()) {
-    const Result<Size> size = parse_size("--size", options.size);
-    if (!size.ok()) return fail_usage(size.status().message());
-    session_options.size = *size;
-  }
-  const Result<Isa> isa = chosen_isa(options.compute);
-  if (!isa.ok()) return fail_option(isa.status());
+int info(const NetworkOptions& options) {
+  const Result<SessionOptions> chosen = session_options(options);
+  if (!chosen.ok()) return fail_option(chosen.status());
   Result<Model> model = load_model(options.model);
   if (!model.ok()) return fail(model.status());
-  session_options.threads = options.compute.threads;
-  session_options.isa = *isa;
-  Result<Session> session = Session::create(*model, session_options);
+  Result<Session> session = Session::create(*model, *chosen);
   if (!session.ok()) return fail(about(options.model, session.status()));
   const Result<std::uint64_t> macs = model->macs(session->size());
   if (!macs.ok()) return fail(about(options.model, macs.status()));
@@ -209,15 +195,11 @@ int info(const InfoOptions& options) {
 }  // namespace
 
 void add_info_command(CLI::App& app, int& exit_code) {
-  auto options = std::make_shared<InfoOptions>();
+  auto options = std::make_shared<NetworkOptions>();
   CLI::App* command = app.add_subcommand("info", "What a weight file holds and what it costs to run");
   command->footer(k_examples);
   command->add_option("MODEL", options->model, "Weight file (.safetensors)")->required()->type_name("");
-  command->add_option("--size", options->size, "Input height and width; default: what it was trained for")
-      ->type_name("HxW");
-  command->add_flag("--layers", options->layers, "List the steps as they are run");
-  add_compute_options(*command, options->compute);
-  command->add_flag("--json", options->json, "Print JSON");
+  add_network_options(*command, *options, "List the steps as they are run");
   command->callback([options, &exit_code] { exit_code = info(*options); });
 }
 

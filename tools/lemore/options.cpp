@@ -24,6 +24,28 @@ Result<Isa> chosen_isa(const ComputeOptions& options) {
   return isa.ok() ? isa : Result<Isa>(Status(StatusCode::invalid_argument, "--isa: " + isa.status().message()));
 }
 
+void add_network_options(CLI::App& command, NetworkOptions& options, const char* layers) {
+  command.add_option("--size", options.size, "Input height and width; default: what it was trained for")
+      ->type_name("HxW");
+  command.add_flag("--layers", options.layers, layers);
+  add_compute_options(command, options.compute);
+  command.add_flag("--json", options.json, "Print JSON");
+}
+
+Result<SessionOptions> session_options(const NetworkOptions& options) {
+  SessionOptions session;
+  if (!options.size.empty()) {
+    const Result<Size> size = parse_size("--size", options.size);
+    if (!size.ok()) return size.status();
+    session.size = *size;
+  }
+  const Result<Isa> isa = chosen_isa(options.compute);
+  if (!isa.ok()) return isa.status();
+  session.isa = *isa;
+  session.threads = options.compute.threads;
+  return session;
+}
+
 int fail_option(const Status& status) {
   return status.code() == StatusCode::invalid_argument ? fail_usage(status.message()) : fail(status);
 }

@@ -7,6 +7,7 @@
 #include "lemore/cpu.h"
 #include "lemore/image.h"
 #include "lemore/model.h"
+#include "lemore/session.h"
 #include "lemore/status.h"
 
 namespace lemore::cli {
@@ -21,6 +22,17 @@ void add_compute_options(CLI::App& command, ComputeOptions& options);
 /// The ISA to compute with: --isa, else LEMORE_ISA, else the best. Errors: invalid_argument for a wrong --isa,
 /// unsupported for a wrong LEMORE_ISA.
 Result<Isa> chosen_isa(const ComputeOptions& options);
+
+/// A network at one size, as `info` and `bench` look at it.
+struct NetworkOptions {
+  std::string model, size;
+  bool layers = false, json = false;
+  ComputeOptions compute;
+};
+/// --size, --layers, --json and the compute options; MODEL's place differs. `layers` is what --layers does.
+void add_network_options(CLI::App& command, NetworkOptions& options, const char* layers);
+/// Size, threads and ISA. Errors: invalid_argument naming the option; those of chosen_isa.
+Result<SessionOptions> session_options(const NetworkOptions& options);
 
 /// Exit code of a status of chosen_isa and other checks of the command line: usage for invalid_argument.
 int fail_option(const Status& status);
