@@ -264,9 +264,13 @@ def measure_peers(args):
                 )
                 ours.append({**done.json, "peak_bytes": done.peak_bytes})
                 for name, call in list(peers.items()):
-                    done = call()
-                    theirs[name].append({**done.json, "peak_bytes": done.peak_bytes})
-                    if "error" in done.json:
+                    try:
+                        done = call()
+                        theirs[name].append({**done.json, "peak_bytes": done.peak_bytes})
+                    except (ReportError, ValueError) as error:  # what it said is no JSON
+                        theirs[name].append({"error": f"round {turn + 1}: {error}"})
+                    if "error" in theirs[name][-1]:
+                        say(f"{name}: {theirs[name][-1]['error']}")
                         del peers[name]
             results.append({"output": output, "threads": threads, "lemore": ours, "peers": theirs})
     return results
@@ -279,8 +283,18 @@ def measure(args):
     data["model"]["name"], data["trained_name"] = Path(args.model).name, Path(args.trained).name
     data["photo"] = Path(args.photo).name
     data["results"] = measure_runs(args)
-    data["isas"] = measure_isas(args)
-    data["process"] = measure_process(args)
-    data["kernels"] = measure_kernels(args, data["results"][0]["isa"])
-    data["peers"] = measure_peers(args)
+    data["failed"] = []
+    parts = {
+        "isas": lambda: measure_isas(args),
+        "process": lambda: measure_process(args),
+        "kernels": lambda: measure_kernels(args, data["results"][0]["isa"]),
+        "peers": lambda: measure_peers(args),
+    }
+    for part, measure_part in parts.items():  # one that fails loses no figure of the others
+        try:
+            data[part] = measure_part()
+        except (ReportError, OSError, ValueError, KeyError) as error:
+            data[part] = None
+            data["failed"].append(f"{part}: {'no figure ' if isinstance(error, KeyError) else ''}{error}")
+            say(data["failed"][-1])
     return data

@@ -90,6 +90,8 @@ def page_sizes(data):
 
 
 def page_isas(data):
+    if not data["isas"]:
+        return ""
     rows = [[r["isa"], f"{r['median_ms']:.2f}", f"{r['gflops']:.1f}", f"{r['peak_gflops']:.1f}", percent(r["peak_fraction"])] for r in data["isas"]]
     return table(["ISA", "ms", "GFLOP/s", "peak", "of peak"], rows, range(1, 5))
 
@@ -122,6 +124,8 @@ def page_layers(data):
 
 def page_process(data):
     p = data["process"]
+    if not p:
+        return ""
     labels, image = p["labels"], p["image"]
     phases = labels["phases_ms"]
     share = phases["label_map"] / (phases["prepare"] + phases["network"])
@@ -206,12 +210,14 @@ def page_peers(data):
             [case["output"], case["threads"], "**lemore**", f"{statistics.median(ours):.2f}", "", mb(max(r["peak_bytes"] for r in case["lemore"]))]
         )
         for name, theirs in case["peers"].items():
-            label = f"{name} {theirs[-1].get('version', '')}".strip()
+            label = f"{name} {theirs[0].get('version', '')}".strip()
             failed = [r["error"] for r in theirs if "error" in r]
             if failed:
                 note = f"{label}: {failed[0]}"
                 if note not in errors:
                     errors.append(note)
+            theirs = [r for r in theirs if "error" not in r]
+            if not theirs:
                 continue
             ratio = statistics.median(a / b["median_ms"] for a, b in zip(ours, theirs))
             rows.append(

@@ -1,6 +1,7 @@
 """tools/bench_report measures, writes the page and the picture, and says in one line what is wrong."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -21,9 +22,16 @@ GOLDEN = TOOLS.parent / "tests" / "golden"
 QUICK = ["--sizes", "40x72,64x96", "--threads", "1,2", "--rounds", "2", "--runs", "2", "--slide", "64", "--wait", "0.1"]
 
 
-def report(*args):
+def report(*args, env=None):
     command = [sys.executable, str(TOOLS / "bench_report"), *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(env or {})})
+
+
+def program(path, text):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
 
 
 def section(text, title):
@@ -88,6 +96,25 @@ def test_peers_on_the_same_weights(tmp_path):
         ratios = sorted(a["median_ms"] / b["median_ms"] for a, b in zip(case["lemore"], case["peers"]["libtorch"]))
         assert float(row[4]) == pytest.approx(sum(ratios) / 2, abs=6e-4)
     assert re.search(r"^OpenCV DNN.*: .+\.$", text, re.M)  # not installed, or says what it thinks of the file
+
+
+def test_what_fails_late_loses_nothing_else(tmp_path):
+    """A peer in its second round, and the kernels."""
+    program(tmp_path / "bin" / "node", f'''[ ! -e {tmp_path}/called ] || {{ echo "out of luck" >&2; exit 3; }}
+: >{tmp_path}/called; echo \'{{"version": "9", "median_ms": 1.5}}\'''')
+    kernels = program(tmp_path / "kernels", "echo 'no clock' >&2; exit 1")
+    model = GOLDEN / "rect.model.safetensors"
+    done = report("--lemore", binary(), "--kernels", kernels, "--model", model, "--trained", model, *QUICK, "--sizes", "40x72", "--threads", "1",
+                  "--onnx", f"logits={tmp_path / 'none.onnx'}", "--node-path", tmp_path, "--out", tmp_path / "page.md",
+                  "--json", tmp_path / "data.json", env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"})  # fmt: skip
+    assert done.returncode == 1
+    assert re.search(r"written without kernels: .*exit 1: no clock$", done.stderr.strip().splitlines()[-1]), done.stderr
+    text, data = (tmp_path / "page.md").read_text(), json.loads((tmp_path / "data.json").read_text())
+    assert section(text, "Time") and section(text, "By instruction set") and section(text, "The program as a whole")
+    assert "The kernels against" not in text and data["kernels"] is None and len(data["failed"]) == 1
+    rows = section(text, "Beside other runtimes")
+    assert [row[2:4] for row in rows if row[2].startswith("ONNX Runtime")] == [["ONNX Runtime 9", "1.50"]]
+    assert re.search(r"^ONNX Runtime 9: round 2: .*exit 3: out of luck\.$", text, re.M)
 
 
 def kernel(name, gflops, gbs, us=10.0, calls=1):
