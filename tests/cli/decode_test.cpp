@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <fstream>
 #include <random>
 #include <string>
 #include <vector>
@@ -53,6 +54,24 @@ void mistreat(const Bytes& bytes, std::size_t may_miss) {
 }
 
 }  // namespace
+
+/// Most memory that this process has had mapped.
+std::size_t peak_kilobytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.rfind("VmPeak:", 0) == 0) return std::stoul(line.substr(7));
+  return 0;
+}
+
+TEST_CASE("an EXIF block of a PNG takes no memory beyond the file", "[codec]") {
+  Bytes png = as_png(gradient(5, 7));
+  const auto behind_header = png.begin() + 8 + 25;
+  png.insert(behind_header, {0x7F, 0xFF, 0xFF, 0xFF, 'e', 'X', 'I', 'f', 'M', 'M', 0, 42});
+  Image image;
+  const std::size_t before = peak_kilobytes();
+  CHECK(decode(png, image).message() == "damaged PNG: the file is cut short");
+  CHECK(peak_kilobytes() - before < 1000 * 1000);
+}
 
 TEST_CASE("a PNG comes back as it was", "[codec]") {
   const Image original = gradient(5, 7);

@@ -2,6 +2,7 @@
 
 #include <png.h>
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstdint>
 #include <cstdio>
@@ -20,6 +21,20 @@ namespace {
 constexpr png_alloc_size_t k_max_chunk = png_alloc_size_t{1} << 20;
 /// Bytes that may follow the last row's data inside IDAT.
 constexpr std::size_t k_slack = std::size_t{1} << 16;
+
+/// Whether a chunk before IEND, but for the pixels, declares more bytes than the file has left: libpng takes memory for
+/// EXIF before it reads it, up to 2 GB, for its own limit is a mere warning to it.
+bool is_cut_short(const std::uint8_t* data, std::size_t size) noexcept {
+  constexpr std::size_t k_signature = 8, k_around = 12;  // length, type and checksum
+  for (std::size_t at = k_signature; size - std::min(size, at) >= k_around;) {
+    const std::size_t length =
+        std::size_t{data[at]} << 24 | std::size_t{data[at + 1]} << 16 | std::size_t{data[at + 2]} << 8 | data[at + 3];
+    if (length > size - at - k_around) return std::memcmp(data + at + 4, "IDAT", 4) != 0;
+    if (std::memcmp(data + at + 4, "IEND", 4) == 0) return false;
+    at += length + k_around;
+  }
+  return false;
+}
 
 /// libpng leaves by longjmp on an error; nothing with a destructor lives in frames that are jumped over.
 struct PngErrors {
@@ -99,6 +114,10 @@ struct PngDecoder {
 };
 
 PngDecoder::Outcome PngDecoder::decode() {
+  if (is_cut_short(data, left)) {
+    refusal = Status(StatusCode::invalid_file, "damaged PNG: the file is cut short");
+    return Outcome::refused;
+  }
   png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &errors, PngErrors::on_error, PngErrors::on_warning);
   if (png == nullptr) return Outcome::no_memory;
   if (setjmp(errors.escape) != 0) return Outcome::library_error;
