@@ -25,7 +25,8 @@ which uses the weights where they lie. model.h is C and C++. For model.o declare
   extern const unsigned char lemore_model[]; extern const size_t lemore_model_size;
 A large model is quicker to link as .o than to compile as .h.)";
 
-constexpr std::size_t k_max_bytes = std::size_t{1} << 30;
+/// A header takes four times as many, which a 32-bit program must be able to address.
+constexpr std::size_t k_max_bytes = sizeof(std::size_t) > 4 ? std::size_t{1} << 30 : std::size_t{1} << 28;
 
 bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;

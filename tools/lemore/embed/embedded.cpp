@@ -9,6 +9,10 @@
 
 namespace lemore::cli {
 
+#if defined(__BYTE_ORDER__)
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the structs of elf.h are written as they lie in memory");
+#endif
+
 namespace {
 
 constexpr std::uint32_t k_arm_flags = EF_ARM_EABI_VER5 | EF_ARM_ABI_FLOAT_HARD;
