@@ -21,7 +21,7 @@ enum class Mode : std::uint8_t {
   whole,  ///< the image is resized to the model's input size
   keep,   ///< the network runs at the image's own size, its axis operators resampled (32..k_max_input pixels a side)
   slide   ///< windows of the model's input size with a stride; logits summed and divided by their count, as
-          ///< MMSegmentation does
+          ///< MMSegmentation does (32..2^24 pixels a side)
 };
 
 /// The name of a mode: "whole", "keep" or "slide". Never null.
@@ -76,7 +76,7 @@ class LEMORE_API Segmenter {
   /// Memory    whole: the session's. keep: the session's at the image's size. slide: the session's and the small logits
   /// of the windows
   ///           of a strip of bounded width, whatever the image's size.
-  /// Errors    invalid_argument (views that do not match the image, an arena too small for it), invalid_shape (keep:
+  /// Errors    invalid_argument (views that do not match the image, an arena too small), invalid_shape (keep, slide:
   /// image too small or too large), out_of_memory, cancelled (by SlideProgress; the rows above the last window are
   /// written then, others are not).
   Status segment(const ImageView& image, const LabelView& labels, const ConfidenceView* confidence = nullptr);

@@ -13,6 +13,7 @@ namespace lemore::detail {
 std::vector<int> window_starts(int extent, int window, int stride) {
   const int n = std::max(extent - window + stride - 1, 0) / stride + 1;
   std::vector<int> starts;
+  starts.reserve(static_cast<std::size_t>(n));
   for (int i = 0; i < n; ++i) starts.push_back(std::max(std::min(i * stride, extent - window), 0));
   return starts;
 }
@@ -68,9 +69,10 @@ std::size_t tile_elements(std::size_t classes, int workers) { return size(worker
 }  // namespace
 
 Result<Size> Slide::window_of(const Model& model, Size image) {
-  if (image.height < k_min_input || image.width < k_min_input)
-    return make_error(StatusCode::invalid_shape, {"slide mode: expected an image of at least ",
-                                                  Size{k_min_input, k_min_input}, " pixels, got ", image});
+  for (const int side : {image.height, image.width})
+    if (side < k_min_input || side > k_max_side)
+      return make_error(StatusCode::invalid_shape, {"slide mode: expected an image of ", k_min_input, "..", k_max_side,
+                                                    " pixels a side, got ", image});
   const Size trained = model.input_size();
   return Size{std::min(trained.height, image.height), std::min(trained.width, image.width)};
 }

@@ -22,9 +22,10 @@ std::vector<int> window_starts(int extent, int window, int stride);
 class Slide {
  public:
   static constexpr int k_strip_windows = 8;
+  static constexpr int k_max_side = 1 << 24;  ///< of an image; there are lists of windows
 
   /// The window of an image: the model's input, or less where the image is smaller. Errors    invalid_shape for images
-  /// below k_min_input pixels a side.
+  /// outside k_min_input..k_max_side pixels a side.
   static Result<Size> window_of(const Model& model, Size image);
 
   /// Bytes that segment() needs beside the session, whose windows give `logits`.
