@@ -108,10 +108,17 @@ __attribute__((noinline, unused)) void convolve_tail(const DepthwiseConv& args, 
   convolve<0, 0, 1, true>(args, window, p, i, args.c - i, y);
 }
 
-/// Channels from i, less than a vector of them, of outputs p..p + group. Only in vectors of 16 are they common.
+/// Where size counts (-Os), the last channels take the general way; in vectors of 16 they are too many for that.
+#ifdef __OPTIMIZE_SIZE__
+constexpr bool k_fast_tails = Vec::lanes == 16;
+#else
+constexpr bool k_fast_tails = true;
+#endif
+
+/// Channels from i, less than a vector of them, of outputs p..p + group.
 template <size_t kw, size_t step, size_t group>
 LEMORE_INLINE void sweep_tail(const DepthwiseConv& args, const Window& window, size_t p, size_t i, float* y) {
-  if constexpr (Vec::lanes == 16)
+  if constexpr (k_fast_tails)
     convolve<kw, step, group, true>(args, window, p, i, args.c - i, y);
   else
     for (size_t end = p + group; p < end; ++p) convolve_tail(args, window, p, i, y);
