@@ -15,7 +15,7 @@ namespace {
 // float32 operations deep.
 constexpr double k_stage_tolerance = 1e-5;
 // From the image to the stage, with rounding carried along. The goldens are mildly conditioned
-// (tools/make_test_goldens.py).
+// (tools/tests/make_test_goldens.py).
 constexpr double k_accumulated_tolerance = 1e-4;
 
 const char* const k_goldens[] = {"plain", "rect", "odd-channel", "resampled", "three-stages", "classifier"};

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 TOOLS = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TOOLS), str(TOOLS / "tests")]
+sys.path[:0] = [str(TOOLS), str(TOOLS / "tests"), str(TOOLS.parent / "bench")]
 
 torch = pytest.importorskip("torch", reason="needs Debian's python3-torch")
 torch.set_num_threads(1)

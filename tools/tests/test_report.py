@@ -1,4 +1,4 @@
-"""tools/bench_report measures, writes the page and the picture, and says in one line what is wrong."""
+"""bench/report/run measures, writes the page and the picture, and says in one line what is wrong."""
 
 import json
 import os
@@ -23,7 +23,7 @@ QUICK = ["--sizes", "40x72,64x96", "--threads", "1,2", "--rounds", "2", "--runs"
 
 
 def report(*args, env=None):
-    command = [sys.executable, str(TOOLS / "bench_report"), *map(str, args)]
+    command = [sys.executable, str(TOOLS.parent / "bench/report/run"), *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(env or {})})
 
 
@@ -175,5 +175,5 @@ def test_what_is_missing_is_named(args, says, tmp_path):
     done = report(*command)
     assert done.returncode == 1
     error = done.stderr.strip().splitlines()[-1]
-    assert error.startswith("bench_report: ") and says in error, done.stderr
+    assert error.startswith("report: ") and says in error, done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-// Times ONNX Runtime (npm package onnxruntime-node) on one model, for tools/bench_report:
+// Times ONNX Runtime (npm package onnxruntime-node) on one model, for bench/report/run:
 //   NODE_PATH=.../node_modules node onnxruntime.js MODEL.onnx HEIGHTxWIDTH THREADS RUNS
 // Prints one JSON line: version, median_ms, min_ms, load_ms; or error.
 const [file, size, threads, runs] = process.argv.slice(2);

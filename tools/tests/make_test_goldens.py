@@ -12,6 +12,8 @@ except ImportError as error:
 
 import json
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 import convert
 from dump_reference import write_dump
 from lemore_torch import safetensors
@@ -96,7 +98,7 @@ def random_model(config: Config, seed: int) -> LeMoRe:
 
 
 def main():
-    folder = Path(__file__).resolve().parent.parent / "tests" / "golden"
+    folder = Path(__file__).resolve().parents[2] / "tests" / "golden"
     folder.mkdir(parents=True, exist_ok=True)
     for seed, (name, (value, size)) in enumerate(GOLDENS.items()):
         config = Config.from_json(value)

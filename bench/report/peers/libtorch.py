@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times libtorch (Debian: python3-torch) on the reference network, for tools/bench_report.
+"""Times libtorch (Debian: python3-torch) on the reference network, for bench/report/run.
 
 libtorch.py CHECKPOINT CONFIG|- HEIGHTxWIDTH logits|labels THREADS RUNS. The network is traced and frozen, so BatchNorm is
 folded and no Python runs inside; once more with its tensors channels-last, and the faster of the two counts. Prints one
@@ -14,7 +14,7 @@ import time
 import warnings
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tools"))
 
 
 def main(checkpoint, config, size, output, threads, runs):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times OpenCV's DNN module (Debian: python3-opencv) on one ONNX model, for tools/bench_report.
+"""Times OpenCV's DNN module (Debian: python3-opencv) on one ONNX model, for bench/report/run.
 
 opencv_dnn.py MODEL.onnx HEIGHTxWIDTH THREADS RUNS. Prints one JSON line: version, median_ms, min_ms, load_ms; or error.
 """

@@ -253,6 +253,6 @@ def page(data, picture, notes):
         ),
         (f"The kernels against the machine's limits, {data['kernels']['isa']}, 1 core" if data["kernels"] else "", page_kernels(data, picture)),
     ]
-    text = "# Performance\n\nWritten by `tools/bench_report`; figures are of one machine, ratios carry further.\n\n"
+    text = "# Performance\n\nWritten by `bench/report/run`; figures are of one machine, ratios carry further.\n\n"
     text += "\n".join((f"## {title}\n\n" if title else "") + body for title, body in sections if body)
     return text + (f"\n{notes.strip()}\n" if notes.strip() else "")

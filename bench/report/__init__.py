@@ -1,0 +1,1 @@
+"""What bench/report/run is made of: measuring, the page, the roofline picture. Standard library only."""
