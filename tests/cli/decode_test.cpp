@@ -1,5 +1,6 @@
 #include "image_io/decode.h"
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <fstream>
@@ -7,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "image_io/codec_jpeg.h"
 #include "test_images.h"
 
 using namespace lemore;
@@ -177,4 +179,42 @@ TEST_CASE("BMP: bottom row first, padded rows", "[codec]") {
   Image image;
   REQUIRE(decode(bmp, image).ok());
   CHECK(pixels_of(image) == std::vector<int>{9, 8, 7, 12, 11, 10, 3, 2, 1, 6, 5, 4});
+}
+
+TEST_CASE("pictures are written as JPEG, in the colours they have as PNG", "[codec]") {
+  static const std::array<std::uint8_t, 3> palette[] = {{10, 200, 30}, {250, 0, 90}};
+  for (const PngKind kind : {PngKind::gray, PngKind::indexed, PngKind::rgb}) {
+    PngPicture picture;
+    picture.kind = kind;
+    picture.size = {16, 21};
+    picture.palette = palette;
+    picture.palette_size = 2;
+    picture.context = &picture;
+    picture.fill_row = [](void* context, int y, std::uint8_t* row) {
+      const auto& self = *static_cast<const PngPicture*>(context);
+      for (int x = 0; x < self.size.width; ++x) {
+        const int place = y / 8;  // two flat bands: the error of the transform is small
+        if (self.kind == PngKind::rgb) {
+          for (std::size_t c = 0; c < 3; ++c) row[3 * x + c] = palette[place][c];
+        } else {
+          row[x] = static_cast<std::uint8_t>(self.kind == PngKind::gray ? 200 * place + 20 : place);
+        }
+      }
+    };
+    Bytes png, jpeg;
+    REQUIRE(encode_png(picture, png).ok());
+    REQUIRE(encode_jpeg(picture, jpeg).ok());
+    Image as_png, as_jpeg;
+    REQUIRE(decode(png, as_png).ok());
+    REQUIRE(decode(jpeg, as_jpeg).ok());
+    CHECK(std::string(sniff_format(jpeg.data(), jpeg.size()).name) == "JPEG");
+    REQUIRE(as_jpeg.size == as_png.size);
+    REQUIRE(as_jpeg.format == as_png.format);
+    const std::vector<int> expected = pixels_of(as_png), got = pixels_of(as_jpeg);
+    for (std::size_t i = 0; i < got.size(); ++i) REQUIRE(std::abs(got[i] - expected[i]) <= 6);
+  }
+  PngPicture huge;
+  huge.size = {1, 65501};
+  Bytes bytes;
+  CHECK(encode_jpeg(huge, bytes).message() == "a JPEG has at most 65500 pixels a side, the picture has 65501x1");
 }

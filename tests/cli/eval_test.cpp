@@ -119,20 +119,20 @@ struct DataSet {
     CHECK(list->strays.empty());
     return list->pairs;
   }
-  std::vector<Examiner> examiners(int count) const {
-    std::vector<Examiner> list;
+  std::vector<Evaluator> evaluators(int count) const {
+    std::vector<Evaluator> list;
     SegmenterOptions options;
     options.threads = 1;
     for (int i = 0; i < count; ++i) {
-      Result<Examiner> examiner = Examiner::create(model, options, DecodeLimits());
-      require_ok(examiner);
-      list.push_back(std::move(*examiner));
+      Result<Evaluator> evaluator = Evaluator::create(model, options, DecodeLimits());
+      require_ok(evaluator);
+      list.push_back(std::move(*evaluator));
     }
     return list;
   }
   Evaluation run(int jobs, bool keep_going = false, std::size_t worst = 3) const {
     const std::vector<Pair> list = pairs();
-    std::vector<Examiner> all = examiners(jobs);
+    std::vector<Evaluator> all = evaluators(jobs);
     cli::Progress progress(cli::Progress::Style::none, list.size(), "images");
     return evaluate(list, all, keep_going, worst, progress);
   }
@@ -404,10 +404,10 @@ TEST_CASE("a pair that fails is told, and counts for nothing", "[eval]") {
   data.folder.file("labels/03.png",
                    text_of(label_png({20, 58}, Bytes(odd.begin(), odd.begin() + 20 * 58), PngKind::indexed)));
   const std::vector<Pair> pairs = data.pairs();
-  std::vector<Examiner> examiners = data.examiners(1);
-  require_error(examiners[0].examine(pairs[2]), StatusCode::invalid_shape,
+  std::vector<Evaluator> evaluators = data.evaluators(1);
+  require_error(evaluators[0].evaluate(pairs[2]), StatusCode::invalid_shape,
                 {pairs[2].image, pairs[2].label, "34x49", "20x30"});
-  require_error(examiners[0].examine(pairs[3]), StatusCode::invalid_file,
+  require_error(evaluators[0].evaluate(pairs[3]), StatusCode::invalid_file,
                 {pairs[3].label, "value 99 at pixel x 12, y 1"});
 
   for (const int jobs : {1, 3}) {

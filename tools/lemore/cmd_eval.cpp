@@ -9,7 +9,7 @@
 
 #include "batch_options.h"
 #include "eval/evaluation.h"
-#include "eval/examiner.h"
+#include "eval/evaluator.h"
 #include "eval/pairs.h"
 #include "eval/result_text.h"
 #include "eval/saved_counts.h"
@@ -137,22 +137,22 @@ nlohmann::ordered_json source_of(const EvalOptions& options, const Model& model,
   return source;
 }
 
-/// Examiners that share the threads: several images at a time on few threads each get more done than one on all.
-Result<std::vector<Examiner>> make_examiners(const EvalOptions& options, const Model& model, SegmenterOptions segmenter,
-                                             std::size_t pairs) {
+/// Evaluators that share the threads: several images at a time on few threads each get more done than one on all.
+Result<std::vector<Evaluator>> make_evaluators(const EvalOptions& options, const Model& model,
+                                               SegmenterOptions segmenter, std::size_t pairs) {
   const int threads = options.batch.compute.threads > 0 ? options.batch.compute.threads : default_threads();
   int jobs = options.jobs > 0 ? options.jobs : std::min(threads, k_most_default_jobs);
   jobs = static_cast<int>(std::clamp<std::size_t>(pairs, 1, static_cast<std::size_t>(jobs)));
   DecodeLimits limits;
   limits.max_pixels = options.batch.max_pixels;
-  std::vector<Examiner> examiners;
+  std::vector<Evaluator> evaluators;
   for (const int share : divide_threads(threads, jobs)) {
     segmenter.threads = share;
-    Result<Examiner> examiner = Examiner::create(model, segmenter, limits);
-    if (!examiner.ok()) return examiner.status();
-    examiners.push_back(std::move(*examiner));
+    Result<Evaluator> evaluator = Evaluator::create(model, segmenter, limits);
+    if (!evaluator.ok()) return evaluator.status();
+    evaluators.push_back(std::move(*evaluator));
   }
-  return Result<std::vector<Examiner>>(std::move(examiners));
+  return Result<std::vector<Evaluator>>(std::move(evaluators));
 }
 
 /// "03_0.4312_NAME.png": rank, mIoU, and the pair's name with its folders.
@@ -163,16 +163,16 @@ std::string strip_name(std::size_t rank, std::size_t ranks, const ImageScore& sc
   return text + name + ".png";
 }
 
-/// Examines the worst images once more, this time to keep their pictures: so memory does not depend on how many are
+/// Evaluates the worst images once more, this time to keep their pictures: so memory does not depend on how many are
 /// asked for.
 Status write_strips(const std::string& folder, const std::vector<Pair>& pairs, const std::vector<ImageScore>& worst,
-                    const Palette& palette, Examiner& examiner) {
+                    const Palette& palette, Evaluator& evaluator) {
   std::vector<std::uint8_t> bytes;
   for (std::size_t i = 0; i < worst.size(); ++i) {
     const Pair& pair = pairs[worst[i].place];
-    if (const Status status = examiner.examine(pair); !status.ok()) return status;
-    Status status =
-        encode_strip(examiner.photo(), examiner.annotation(), examiner.prediction(), examiner.values(), palette, bytes);
+    if (const Status status = evaluator.evaluate(pair); !status.ok()) return status;
+    Status status = encode_strip(evaluator.photo(), evaluator.annotation(), evaluator.prediction(), evaluator.values(),
+                                 palette, bytes);
     if (!status.ok()) return about(pair.image, status);
     status = write_file_atomic(folder + "/" + strip_name(i + 1, worst.size(), worst[i], pair.name), bytes.data(),
                                bytes.size());
@@ -218,10 +218,10 @@ int evaluate(const EvalOptions& options) {
   for (std::size_t i = 0; i < found->pairs.size(); ++i) {
     if (shard->has(i)) pairs.push_back(std::move(found->pairs[i]));
   }
-  Result<std::vector<Examiner>> examiners = make_examiners(options, *model, *segmenter, pairs.size());
-  if (!examiners.ok()) return fail_option(examiners.status());
+  Result<std::vector<Evaluator>> evaluators = make_evaluators(options, *model, *segmenter, pairs.size());
+  if (!evaluators.ok()) return fail_option(evaluators.status());
   Progress progress(Progress::parse_style(batch.progress), pairs.size(), "images");
-  const Evaluation evaluation = evaluate(pairs, *examiners, batch.keep_going, options.worst, progress);
+  const Evaluation evaluation = evaluate(pairs, *evaluators, batch.keep_going, options.worst, progress);
   if (evaluation.failed > 0 && !batch.keep_going) return k_exit_failure;
 
   SavedCounts result;
@@ -230,7 +230,7 @@ int evaluate(const EvalOptions& options) {
   result.images = evaluation.images;
   result.counts = evaluation.counts;
   const Palette palette(model->classes());
-  if (const Status status = write_strips(options.out, pairs, evaluation.worst, palette, examiners->front());
+  if (const Status status = write_strips(options.out, pairs, evaluation.worst, palette, evaluators->front());
       !status.ok()) {
     return fail(status);
   }

@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -94,20 +95,23 @@ class Collector {
 
 }  // namespace
 
-Evaluation evaluate(const std::vector<Pair>& pairs, std::vector<Examiner>& examiners, bool keep_going,
+Evaluation evaluate(const std::vector<Pair>& pairs, std::vector<Evaluator>& evaluators, bool keep_going,
                     std::size_t worst, Progress& progress) {
-  Collector collector(pairs, examiners.front().counts().classes(), keep_going, worst, progress);
-  const auto work = [&](Examiner& examiner) {
+  Collector collector(pairs, evaluators.front().counts().classes(), keep_going, worst, progress);
+  const auto work = [&](Evaluator& evaluator) {
     while (const std::optional<std::size_t> place = collector.take()) {
       const Pair& pair = pairs[*place];
-      const Status status = guarded([&] { return examiner.examine(pair); });
+      const Status status = guarded([&] { return evaluator.evaluate(pair); });
       const bool is_nameless = status.code() == StatusCode::out_of_memory;  // the others name the file at fault
-      collector.settle(*place, is_nameless ? about(pair.image, status) : status, examiner.counts());
+      collector.settle(*place, is_nameless ? about(pair.image, status) : status, evaluator.counts());
     }
   };
   std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < examiners.size(); ++i) threads.emplace_back(work, std::ref(examiners[i]));
-  work(examiners.front());
+  try {
+    for (std::size_t i = 1; i < evaluators.size(); ++i) threads.emplace_back(work, std::ref(evaluators[i]));
+  } catch (const std::system_error&) {  // a limit on threads or memory: the others take the pairs
+  }
+  work(evaluators.front());
   for (std::thread& thread : threads) thread.join();
   return collector.finish();
 }

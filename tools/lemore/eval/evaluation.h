@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "eval/confusion.h"
-#include "eval/examiner.h"
+#include "eval/evaluator.h"
 #include "eval/pairs.h"
 #include "progress.h"
 
@@ -22,15 +22,17 @@ struct Evaluation {
   std::vector<ImageScore> worst;  ///< lowest mIoU first; images without a labelled pixel are not among them
 };
 
-/// Examines all pairs, as many at a time as there are examiners, each on a thread of its own, and adds up their counts.
+/// Evaluates all pairs, as many at a time as there are evaluators, each on a thread of its own, and adds up their
+/// counts. Where the system starts no more threads, those there are do all the work.
 ///
-/// Order     progress and error messages come in the order of the pairs, and the result is the same, for any number of
-/// examiners. Failure   is told as "lemore: FILE: what is wrong"; without keep_going the first one, in order, ends the
-/// evaluation. Requires  at least one examiner.
-Evaluation evaluate(const std::vector<Pair>& pairs, std::vector<Examiner>& examiners, bool keep_going,
+/// Order     progress and messages come in the order of the pairs, and the result is the same for any number of
+///           evaluators
+/// Failure   is told as "lemore: FILE: what is wrong"; without keep_going the first one, in order, ends the evaluation
+/// Requires  at least one evaluator
+Evaluation evaluate(const std::vector<Pair>& pairs, std::vector<Evaluator>& evaluators, bool keep_going,
                     std::size_t worst, Progress& progress);
 
-/// Threads of each of `jobs` examiners that share `threads`, at least one each.
+/// Threads of each of `jobs` evaluators that share `threads`, at least one each.
 std::vector<int> divide_threads(int threads, int jobs);
 
 }  // namespace lemore::cli

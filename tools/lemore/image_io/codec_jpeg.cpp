@@ -1,5 +1,8 @@
+#include "image_io/codec_jpeg.h"
+
 #include <csetjmp>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -147,6 +150,65 @@ JpegDecoder::Outcome JpegDecoder::decode(const std::uint8_t* data, std::size_t s
   return read();
 }
 
+/// One encoder's state, for the same reason as JpegDecoder's.
+struct JpegEncoder {
+  jpeg_compress_struct cinfo{};
+  jpeg_error_mgr errors{};
+  std::jmp_buf escape{};
+  char message[JMSG_LENGTH_MAX] = {};
+  unsigned char* memory = nullptr;  ///< malloc's, by jpeg_mem_dest
+  unsigned long size = 0;
+  std::vector<std::uint8_t> row, colors;
+
+  JpegEncoder() = default;
+  JpegEncoder(const JpegEncoder&) = delete;
+  JpegEncoder& operator=(const JpegEncoder&) = delete;
+  ~JpegEncoder() {
+    jpeg_destroy_compress(&cinfo);
+    std::free(memory);
+  }
+
+  [[noreturn]] static void on_error(j_common_ptr cinfo) {
+    JpegEncoder* self = static_cast<JpegEncoder*>(cinfo->client_data);
+    (*cinfo->err->format_message)(cinfo, self->message);
+    std::longjmp(self->escape, 1);
+  }
+
+  bool encode(const PngPicture& picture);
+};
+
+bool JpegEncoder::encode(const PngPicture& picture) {
+  cinfo.err = jpeg_std_error(&errors);
+  errors.error_exit = on_error;
+  errors.output_message = on_print;
+  cinfo.client_data = this;
+  if (setjmp(escape) != 0) return false;
+  jpeg_create_compress(&cinfo);
+  cinfo.client_data = this;
+  jpeg_mem_dest(&cinfo, &memory, &size);
+  const bool is_gray = picture.kind == PngKind::gray, is_indexed = picture.kind == PngKind::indexed;
+  cinfo.image_width = static_cast<JDIMENSION>(picture.size.width);
+  cinfo.image_height = static_cast<JDIMENSION>(picture.size.height);
+  cinfo.input_components = is_gray ? 1 : 3;
+  cinfo.in_color_space = is_gray ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg_set_defaults(&cinfo);
+  jpeg_set_quality(&cinfo, k_jpeg_quality, TRUE);
+  cinfo.comp_info[0].h_samp_factor = cinfo.comp_info[0].v_samp_factor = 1;  // no subsampling
+  cinfo.optimize_coding = TRUE;
+  jpeg_start_compress(&cinfo, TRUE);
+  for (int y = 0; y < picture.size.height; ++y) {
+    picture.fill_row(picture.context, y, row.data());
+    if (is_indexed) {
+      for (std::size_t x = 0; x < row.size(); ++x)
+        if (row[x] < picture.palette_size) std::memcpy(&colors[3 * x], picture.palette[row[x]].data(), 3);
+    }
+    JSAMPROW samples = is_indexed ? colors.data() : row.data();
+    jpeg_write_scanlines(&cinfo, &samples, 1);
+  }
+  jpeg_finish_compress(&cinfo);
+  return true;
+}
+
 }  // namespace
 
 Status decode_jpeg(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image,
@@ -172,6 +234,23 @@ Status decode_jpeg(const std::uint8_t* data, std::size_t size, const DecodeLimit
   const bool is_foreign = std::strstr(decoder.message, "nsupported") != nullptr;  // 12 bits, lossless, ...
   return Status(is_foreign ? StatusCode::unsupported : StatusCode::invalid_file,
                 std::string(is_foreign ? "" : "damaged JPEG: ") + decoder.message);
+}
+
+Status encode_jpeg(const PngPicture& picture, std::vector<std::uint8_t>& bytes) {
+  if (picture.size.height > k_max_jpeg_side || picture.size.width > k_max_jpeg_side) {
+    return Status(StatusCode::unsupported, "a JPEG has at most " + std::to_string(k_max_jpeg_side) +
+                                               " pixels a side, the picture has " + std::to_string(picture.size.width) +
+                                               "x" + std::to_string(picture.size.height));
+  }
+  JpegEncoder encoder;
+  const auto width = static_cast<std::size_t>(picture.size.width);
+  encoder.row.resize(width * (picture.kind == PngKind::rgb ? 3 : 1));
+  if (picture.kind == PngKind::indexed) encoder.colors.resize(3 * width);
+  if (!encoder.encode(picture)) {
+    return Status(StatusCode::out_of_memory, std::string("cannot encode JPEG: ") + encoder.message);
+  }
+  bytes.assign(encoder.memory, encoder.memory + encoder.size);
+  return Status();
 }
 
 }  // namespace lemore::cli

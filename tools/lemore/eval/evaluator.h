@@ -17,16 +17,16 @@ namespace lemore::cli {
 
 /// Takes one pair after another: reads both files, segments the image, counts. One per thread; its memory is that of
 /// the largest image so far.
-class Examiner {
+class Evaluator {
  public:
   /// `options.threads` of its own.
-  static Result<Examiner> create(const Model& model, const SegmenterOptions& options, const DecodeLimits& limits);
+  static Result<Evaluator> create(const Model& model, const SegmenterOptions& options, const DecodeLimits& limits);
 
   /// Errors    those of reading either file, of its values, of sizes that differ, of Segmenter::segment. Messages name
   /// the file, or both.
-  Status examine(const Pair& pair);
+  Status evaluate(const Pair& pair);
 
-  // Of the last pair that was examined without an error:
+  // Of the last pair that was evaluated without an error:
   const Image& photo() const noexcept { return photo_; }
   LabelMap annotation() const noexcept { return {annotation_.size, annotation_.pixels.data()}; }
   LabelMap prediction() const noexcept { return {photo_.size, prediction_.data()}; }
@@ -36,7 +36,7 @@ class Examiner {
   Session& session() noexcept { return segmenter_.session(); }
 
  private:
-  Examiner(const Model& model, Segmenter segmenter, const DecodeLimits& limits);
+  Evaluator(const Model& model, Segmenter segmenter, const DecodeLimits& limits);
   Status read_annotation(const std::string& path);
   Status read_photo(const std::string& path);
 

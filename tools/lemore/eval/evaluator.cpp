@@ -1,4 +1,4 @@
-#include "eval/examiner.h"
+#include "eval/evaluator.h"
 
 #include <exception>
 #include <new>
@@ -12,16 +12,16 @@
 
 namespace lemore::cli {
 
-Examiner::Examiner(const Model& model, Segmenter segmenter, const DecodeLimits& limits)
+Evaluator::Evaluator(const Model& model, Segmenter segmenter, const DecodeLimits& limits)
     : segmenter_(std::move(segmenter)), limits_(limits), values_(model), counts_(model.classes().size()) {}
 
-Result<Examiner> Examiner::create(const Model& model, const SegmenterOptions& options, const DecodeLimits& limits) {
+Result<Evaluator> Evaluator::create(const Model& model, const SegmenterOptions& options, const DecodeLimits& limits) {
   Result<Segmenter> segmenter = Segmenter::create(model, options);
   if (!segmenter.ok()) return segmenter.status();
-  return Examiner(model, std::move(*segmenter), limits);
+  return Evaluator(model, std::move(*segmenter), limits);
 }
 
-Status Examiner::read_annotation(const std::string& path) {
+Status Evaluator::read_annotation(const std::string& path) {
   if (const Status status = read_file(path, file_, k_max_image_file_bytes); !status.ok()) return status;
   if (const Status status = decode_label_png(file_.data(), file_.size(), limits_, annotation_); !status.ok()) {
     return about(path, status);
@@ -29,12 +29,12 @@ Status Examiner::read_annotation(const std::string& path) {
   return about(path, values_.check(annotation()));
 }
 
-Status Examiner::read_photo(const std::string& path) {
+Status Evaluator::read_photo(const std::string& path) {
   if (const Status status = read_file(path, file_, k_max_image_file_bytes); !status.ok()) return status;
   return about(path, decode_image(file_.data(), file_.size(), limits_, photo_, scratch_));
 }
 
-Status Examiner::examine(const Pair& pair) {
+Status Evaluator::evaluate(const Pair& pair) {
   if (const Status status = read_photo(pair.image); !status.ok()) return status;
   if (const Status status = read_annotation(pair.label); !status.ok()) return status;
   if (photo_.size != annotation_.size) {
