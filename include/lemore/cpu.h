@@ -5,6 +5,8 @@
 
 #include "lemore/export.h"
 #include "lemore/status.h"
+// Last:
+#include "lemore/push_macros.h"
 
 namespace lemore {
 
@@ -34,3 +36,5 @@ LEMORE_API Result<Isa> parse_isa(std::string_view name);
 LEMORE_API Result<Isa> default_isa();
 
 }  // namespace lemore
+
+#include "lemore/pop_macros.h"

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+// Last:
+#include "lemore/push_macros.h"
 
 namespace lemore {
 
@@ -56,3 +58,5 @@ struct ConfidenceView {
 };
 
 }  // namespace lemore
+
+#include "lemore/pop_macros.h"

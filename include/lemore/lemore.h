@@ -24,6 +24,8 @@
 #include <stdint.h>
 
 #include "lemore/export.h"
+/* Last: */
+#include "lemore/push_macros.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -343,5 +345,7 @@ LEMORE_API lemore_code lemore_segmenter_get_times(const lemore_segmenter* segmen
 #ifdef __cplusplus
 }
 #endif
+
+#include "lemore/pop_macros.h"
 
 #endif /* LEMORE_LEMORE_H */

@@ -12,6 +12,8 @@
 #include "lemore/image.h"
 #include "lemore/status.h"
 #include "lemore/tensor.h"
+// Last:
+#include "lemore/push_macros.h"
 
 namespace lemore {
 
@@ -109,3 +111,5 @@ constexpr int k_min_input = 32;
 constexpr int k_max_input = 16384;
 
 }  // namespace lemore
+
+#include "lemore/pop_macros.h"

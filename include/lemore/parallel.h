@@ -1,6 +1,8 @@
 #pragma once
 
 #include "lemore/export.h"
+// Last:
+#include "lemore/push_macros.h"
 
 namespace lemore {
 
@@ -31,3 +33,5 @@ LEMORE_API ParallelFor serial_parallel_for() noexcept;
 LEMORE_API int default_threads() noexcept;
 
 }  // namespace lemore
+
+#include "lemore/pop_macros.h"

@@ -9,6 +9,8 @@
 
 #include "lemore/export.h"
 #include "lemore/session.h"
+// Last:
+#include "lemore/push_macros.h"
 
 namespace lemore {
 
@@ -93,3 +95,5 @@ class LEMORE_API Segmenter {
 };
 
 }  // namespace lemore
+
+#include "lemore/pop_macros.h"

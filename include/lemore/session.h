@@ -15,6 +15,8 @@
 #include "lemore/parallel.h"
 #include "lemore/status.h"
 #include "lemore/tensor.h"
+// Last:
+#include "lemore/push_macros.h"
 
 namespace lemore {
 
@@ -157,3 +159,5 @@ class LEMORE_API Session {
 };
 
 }  // namespace lemore
+
+#include "lemore/pop_macros.h"

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "lemore/export.h"
+// Last:
+#include "lemore/push_macros.h"
 
 namespace lemore {
 
@@ -83,3 +85,5 @@ class [[nodiscard]] Result {
 };
 
 }  // namespace lemore
+
+#include "lemore/pop_macros.h"

@@ -9,6 +9,8 @@
 
 #include "lemore/export.h"
 #include "lemore/status.h"
+// Last:
+#include "lemore/push_macros.h"
 
 namespace lemore {
 
@@ -102,3 +104,5 @@ class LEMORE_API Tensor {
 };
 
 }  // namespace lemore
+
+#include "lemore/pop_macros.h"

@@ -5,6 +5,8 @@
 #include "lemore/export.h"
 #include "lemore/parallel.h"
 #include "lemore/status.h"
+// Last:
+#include "lemore/push_macros.h"
 
 namespace lemore {
 
@@ -55,3 +57,5 @@ class LEMORE_API ThreadPool {
 };
 
 }  // namespace lemore
+
+#include "lemore/pop_macros.h"

@@ -1,0 +1,10 @@
+/* No include guard: puts back what push_macros.h put aside. */
+#pragma pop_macro("Status")
+#pragma pop_macro("bytes")
+#pragma pop_macro("direct")
+#pragma pop_macro("index")
+#pragma pop_macro("license")
+#pragma pop_macro("max")
+#pragma pop_macro("min")
+#pragma pop_macro("move")
+#pragma pop_macro("value")
