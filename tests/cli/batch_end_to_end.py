@@ -111,11 +111,19 @@ class Folders(Case):
             self.photo("in/%d.png" % i, seed=i)
         run = ["run", "-m", MODEL, f / "in", "--emit", "labels", "--json"]
         self.ok(*run, "-o", f / "whole")
-        clean = {"SLURM_ARRAY_TASK_ID": "", "JOB_COMPLETION_INDEX": ""}
+        clean = {"SLURM_ARRAY_TASK_ID": "", "SLURM_PROCID": "", "JOB_COMPLETION_INDEX": ""}
+
+        def array(task, first, last, count):
+            names = ("ID", "MIN", "MAX", "COUNT", "STEP")
+            return {"SLURM_ARRAY_TASK_" + n: str(v) for n, v in zip(names, (task, first, last, count, 1))}
+
         ways = {
             "zero": [(["--shard", "%d/3" % i], {}) for i in range(3)],
-            "one": [(["--shard", "%d/3" % i], {}) for i in (1, 2, 3)],
-            "slurm": [(["--shard", "auto"], {"SLURM_ARRAY_TASK_ID": str(i), "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "4"}) for i in (4, 5, 6)],
+            "array": [(["--shard", "auto"], array(i, 1, 3, 3)) for i in (1, 2, 3)],
+            "elsewhere": [(["--shard", "auto/3"], array(i, 4, 6, 3)) for i in (4, 5, 6)],
+            "again": [(["--shard", "auto/3"], array(4, 4, 5, 2)), (["--shard", "auto/3"], array(5, 4, 5, 2)),
+                      (["--shard", "auto/3"], array(6, 6, 6, 1))],
+            "srun": [(["--shard", "auto"], {"SLURM_PROCID": str(i), "SLURM_NTASKS": "3"}) for i in range(3)],
             "kube": [(["--shard", "auto/3"], {"JOB_COMPLETION_INDEX": str(i)}) for i in range(3)],
         }
         for name, parts in ways.items():
@@ -124,6 +132,8 @@ class Folders(Case):
             for file in self.files(f / "whole"):
                 self.assertEqual((f / name / file).read_bytes(), (f / "whole" / file).read_bytes())
         self.assertEqual(self.ok(*run, "-o", f / "none", "--shard", "8/9").json["images"], 0)
+        self.refused(2, *run, "-o", f / "none", "--shard", "3/3", says="0/3 to 2/3")
+        self.refused(2, *run, "-o", f / "none", "--shard", "auto", env={**clean, **array(3, 3, 3, 1)}, says="auto/N")
 
     def test_places_that_cannot_be_written(self):
         photo = self.photo()

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "run/output_kinds.h"
@@ -86,7 +87,8 @@ TEST_CASE("outputs are named", "[outputs]") {
 }
 
 TEST_CASE("shards", "[shard]") {
-  std::map<std::string, std::string> variables;
+  using Variables = std::map<std::string, std::string>;
+  Variables variables;
   const Environment environment = [&](const char* name) {
     const auto at = variables.find(name);
     return at == variables.end() ? nullptr : at->second.c_str();
@@ -97,38 +99,90 @@ TEST_CASE("shards", "[shard]") {
     INFO(text << " " << parsed.status().message());
     return parsed.ok() && parsed->index == index && parsed->count == count;
   };
-  CHECK(is("0/3", 0, 3));
-  CHECK(is("2/3", 2, 3));
-  CHECK(is("3/3", 0, 3));
-  for (const char* bad :
-       {"4/3", "1/0", "1", "/", "1/", "/3", "-1/3", "a/3", "1/3/5", "", "auto/", "auto/x", "99999999999999999999/3"}) {
-    INFO(bad);
-    CHECK_FALSE(shard(bad).ok());
-  }
-  CHECK_FALSE(shard("auto").ok());
+  /// Refused, with a message that says `says`.
+  const auto refuses = [&](const std::string& text, const std::string& says) {
+    const std::string message(shard(text).status().message());
+    INFO(message);
+    return !shard(text).ok() && message.find(says) != std::string::npos;
+  };
+  const auto array = [](int id, int min, int max, int count) {
+    return Variables{{"SLURM_ARRAY_TASK_ID", std::to_string(id)},
+                     {"SLURM_ARRAY_TASK_MIN", std::to_string(min)},
+                     {"SLURM_ARRAY_TASK_MAX", std::to_string(max)},
+                     {"SLURM_ARRAY_TASK_COUNT", std::to_string(count)},
+                     {"SLURM_ARRAY_TASK_STEP", "1"}};
+  };
 
-  variables = {{"SLURM_ARRAY_TASK_ID", "7"}, {"SLURM_ARRAY_TASK_COUNT", "4"}, {"SLURM_ARRAY_TASK_MIN", "5"}};
-  CHECK(is("auto", 2, 4));
-  variables["SLURM_ARRAY_TASK_ID"] = "9";
-  CHECK_FALSE(shard("auto").ok());
-  variables["SLURM_ARRAY_TASK_STEP"] = "2";
-  CHECK(is("auto", 2, 4));
-  variables["SLURM_ARRAY_TASK_ID"] = "x";
-  CHECK_FALSE(shard("auto").ok());
-  variables = {{"JOB_COMPLETION_INDEX", "3"}};
-  CHECK_FALSE(shard("auto").ok());
-  CHECK(is("auto/5", 3, 5));
-  CHECK_FALSE(shard("auto/3").ok());
-  variables["JOB_COMPLETIONS"] = "4";
-  CHECK(is("auto", 3, 4));
-
-  // Counting from 0 or from 1, every place is in exactly one part.
-  for (const std::size_t first : {std::size_t{0}, std::size_t{1}}) {
-    std::vector<int> visits(20);
-    for (std::size_t i = first; i < first + 3; ++i) {
-      for (std::size_t place = 0; place < visits.size(); ++place)
-        visits[place] += shard(std::to_string(i) + "/3")->has(place);
+  SECTION("written out") {
+    CHECK(is("0/3", 0, 3));
+    CHECK(is("2/3", 2, 3));
+    CHECK(refuses("3/3", "expected 0/3 to 2/3"));
+    for (const char* bad : {"4/3", "1/0", "1", "/", "1/", "/3", "-1/3", "a/3", "1/3/5", "", "auto/", "auto/x",
+                            "99999999999999999999/3"}) {
+      INFO(bad);
+      CHECK_FALSE(shard(bad).ok());
     }
-    CHECK(visits == std::vector<int>(20, 1));
+    for (const char* text : {"auto", "auto/3"}) CHECK(refuses(text, "write --shard I/N"));
+  }
+  SECTION("any array of N consecutive ids visits every part once") {
+    for (const int first : {0, 1, 5, 1000}) {
+      std::vector<int> visits(4);
+      for (int id = first; id < first + 4; ++id) {
+        variables = array(id, first, first + 3, 4);
+        const Result<Shard> part = shard("auto/4");
+        REQUIRE(part.ok());
+        ++visits[part->index];
+        if (first < 2) CHECK(is("auto", part->index, 4));
+        // Alone, with its neighbour, or with the ends of the array: the part stays.
+        for (const auto& [from, to, count] : {std::tuple{id, id, 1}, {first, id, 2}, {first, first + 3, 3}}) {
+          variables = array(id, from, to, count);
+          CHECK(is("auto/4", part->index, 4));
+        }
+      }
+      CHECK(visits == std::vector<int>(4, 1));
+    }
+  }
+  SECTION("what an array cannot say is refused") {
+    variables = array(7, 0, 7, 8);
+    CHECK(refuses("auto/4", "more than 4 parts"));
+    variables = array(3, 3, 3, 1);
+    CHECK(refuses("auto", "auto/N"));  // one task, submitted again
+    variables = array(3, 1, 3, 2);
+    CHECK(refuses("auto", "auto/N"));  // tasks 1 and 3 of more
+    variables = array(3, 2, 3, 2);
+    CHECK(refuses("auto", "auto/N"));  // tasks 2 and 3 of more
+    variables = array(4, 0, 6, 4);
+    variables["SLURM_ARRAY_TASK_STEP"] = "2";
+    CHECK(refuses("auto", "--shard I/N"));
+    CHECK(refuses("auto/4", "--shard I/N"));
+    variables = array(9, 1, 4, 4);
+    CHECK_FALSE(shard("auto/4").ok());
+    variables = array(2, 1, 4, 4);
+    variables["SLURM_PROCID"] = "1";
+    CHECK(refuses("auto/4", "--shard I/N"));
+    variables = array(2, 1, 4, 4);
+    variables["SLURM_ARRAY_TASK_MAX"] = "x";
+    CHECK(refuses("auto/4", "'x', not a number"));
+  }
+  SECTION("srun") {
+    variables = {{"SLURM_PROCID", "2"}, {"SLURM_NTASKS", "5"}};
+    CHECK(is("auto", 2, 5));
+    CHECK(is("auto/5", 2, 5));
+    CHECK(refuses("auto/4", "SLURM_NTASKS"));
+    variables["SLURM_JOB_ID"] = "77";
+    CHECK(refuses("auto", "srun"));  // the batch script itself
+    variables["SLURM_STEP_ID"] = "0";
+    CHECK(is("auto", 2, 5));
+    variables["SLURM_PROCID"] = "5";
+    CHECK_FALSE(shard("auto").ok());
+  }
+  SECTION("Kubernetes") {
+    variables = {{"JOB_COMPLETION_INDEX", "3"}};
+    CHECK(refuses("auto", "auto/N"));
+    CHECK(is("auto/5", 3, 5));
+    CHECK_FALSE(shard("auto/3").ok());
+    variables["JOB_COMPLETIONS"] = "4";
+    CHECK(is("auto", 3, 4));
+    CHECK(refuses("auto/5", "JOB_COMPLETIONS"));
   }
 }

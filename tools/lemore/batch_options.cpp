@@ -29,7 +29,8 @@ void add_batch_options(CLI::App& command, BatchOptions& options) {
   command.add_flag("--keep-going", options.keep_going, "Go on after an image that fails; exit code 3 at the end");
   command
       .add_option("--shard", options.shard,
-                  "Part I of N (0..N-1 or 1..N); auto or auto/N: from SLURM_ARRAY_* or JOB_COMPLETION_INDEX")
+                  "Part I of N, counted from 0. auto/N: I from a Slurm array, srun or a Kubernetes job, the same when "
+                  "some tasks are submitted again; auto: N too")
       ->type_name("I/N");
   command.add_option("--max-pixels", options.max_pixels, "Refuse larger images before decoding; default: 268435456")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{65535} * 65535).description(""))

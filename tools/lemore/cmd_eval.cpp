@@ -45,8 +45,8 @@ constexpr const char* k_examples = R"(Examples:
   lemore eval -m weights/lemore-camvid.safetensors --images camvid/val/images --labels camvid/val/labels
   lemore eval -m MODEL --images DIR --labels DIR --json                     JSON instead of the table
   lemore eval -m MODEL --images DIR --labels DIR --worst 10 --out worst     photo / truth / prediction of the ten worst
-  lemore eval -m MODEL --images DIR --labels DIR --shard 1/4 --save-confusion part1.json
-  lemore eval --merge part1.json part2.json part3.json part4.json           the exact result of the whole
+  lemore eval -m MODEL --images DIR --labels DIR --shard 0/4 --save-confusion part0.json
+  lemore eval --merge part0.json part1.json part2.json part3.json           the exact result of the whole
 
 Images and labels are matched by name without ending (images/a/b.jpg, labels/a/b.png) and have the same size. Labels are 8-bit gray or
 indexed PNGs; class = value - the model's annotation offset; its ignore label, and values below the offset, do not count. IoU is hits /
