@@ -3,24 +3,40 @@
 Images are uint8 RGB [3, h, w]; labels uint8 [h, w] of class indices, IGNORE where nothing counts.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+
+from . import images as pictures
+from .label_map import UNKNOWN, LabelMap, read_json
 
 MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255
 STD = (58.395, 57.12, 57.375)
 IGNORE = 255
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 class DataError(ValueError):
     """A data set or labels file that can't be used; the message names the file."""
+
+
+def _integer(value, where, low, high):
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{where}: expected an integer in {low}..{high}, got {str(value)[:60]}")
+    return value
+
+
+def _object(value, where, known):
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: expected an object, got {str(value)[:60]}")
+    for key in value:
+        if key not in known:
+            hint = "; the value that does not count is called 'ignore_label'" if "ignore" in key else ""
+            raise ValueError(f"{where}: unknown field '{key}'{hint}")
+    return value
 
 
 @dataclass
@@ -36,19 +52,33 @@ class Labels:
     @staticmethod
     def load(path) -> "Labels":
         try:
-            value = json.loads(Path(path).read_text(encoding="utf-8"))
-            return Labels.from_json(value)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: not a labels file ({type(error).__name__}: {error})") from None
+            return Labels.from_json(read_json(path))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: not a labels file ({error})") from None
 
     @staticmethod
     def from_json(value) -> "Labels":
-        colors = [tuple(int(v) for v in c["color"]) for c in value["classes"]]
-        if any(len(c) != 3 or min(c) < 0 or max(c) > 255 for c in colors):
-            raise ValueError("a colour is not three numbers in 0..255")
-        names = [str(c["name"]).strip() for c in value["classes"]]
-        ignore, offset = int(value.get("ignore_label", IGNORE)), int(value.get("annotation_offset", 0))
-        return Labels(str(value.get("name", "")).strip(), ignore, offset, names, colors)
+        """Strict, as the library reads weight files: unknown fields and wrong types are errors (ValueError)."""
+        _object(value, "labels", ("name", "ignore_label", "annotation_offset", "annotation_note", "classes"))
+        if not isinstance(value.get("classes"), list) or not value["classes"]:
+            raise ValueError("classes: expected a list of classes")
+        names, colors = [], []
+        for number, item in enumerate(value["classes"]):
+            where = f"classes[{number}]"
+            _object(item, where, ("name", "color"))
+            color = item.get("color")
+            if not isinstance(item.get("name"), str):
+                raise ValueError(f"{where}.name: expected a text, got {str(item.get('name'))[:60]}")
+            if not isinstance(color, (list, tuple)) or len(color) != 3:
+                raise ValueError(f"{where}.color: expected three numbers, got {str(color)[:60]}")
+            names.append(item["name"].strip())
+            colors.append(tuple(_integer(c, f"{where}.color", 0, 255) for c in color))
+        name = value.get("name", "")
+        if not isinstance(name, str):
+            raise ValueError(f"name: expected a text, got {str(name)[:60]}")
+        ignore = _integer(value.get("ignore_label", IGNORE), "ignore_label", -1, 65535)
+        offset = _integer(value.get("annotation_offset", 0), "annotation_offset", 0, 65535)
+        return Labels(name.strip(), ignore, offset, names, colors)
 
     @staticmethod
     def generated(count: int) -> "Labels":
@@ -70,73 +100,135 @@ class Labels:
                 "classes": classes}  # fmt: skip
 
     def decode(self, values: np.ndarray, where) -> np.ndarray:
-        """Annotation values [h, w] to class indices with IGNORE; a value that is neither is an error."""
+        """Annotation values [h, w] of 8 bits to class indices with IGNORE; a value that is neither is an error."""
         value, count = np.arange(256), len(self.names)
         index = value - self.annotation_offset
         ignored = (index < 0) | (value == self.ignore_label)
         table = np.where(ignored, IGNORE, np.where(index < count, index, -1))
         out = table[values]
         if (out < 0).any():
-            raise DataError(f"{where}: value {values[out < 0][0]} is neither one of the {count} classes nor ignored")
+            y, x = np.argwhere(out < 0)[0]
+            raise DataError(f"{where}: value {values[y, x]} at pixel x {x}, y {y}: expected {self.annotation_offset} to "
+                            f"{self.annotation_offset + count - 1} or {self.ignore_label} (ignored); --label-map gives "
+                            "values another meaning")  # fmt: skip
         return out.astype(np.uint8)
 
 
+def _bytes_of(path) -> bytes:
+    path = Path(path)
+    if path.stat().st_size > pictures.MAX_FILE_BYTES:
+        raise pictures.ImageError("the file is larger than 2 GB")
+    return path.read_bytes()
+
+
 def read_image(path) -> torch.Tensor:
-    """RGB uint8 [3, h, w], turned upright as its EXIF orientation says (so does the C++)."""
+    """RGB uint8 [3, h, w], upright; the same pixels as the command line reads (lemore_torch/images.py)."""
     try:
-        image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
-    except (OSError, SyntaxError, ValueError) as error:
+        pixels = pictures.decode(_bytes_of(path))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from None
+    except pictures.ImageError as error:
+        raise DataError(f"{path}: {error}") from None
+    if pixels.ndim == 2:
+        return torch.from_numpy(pixels)[None].repeat(3, 1, 1)
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def read_label(path, labels: Labels, label_map: Optional[LabelMap] = None) -> torch.Tensor:
+    """Class indices, uint8 [h, w], IGNORE where nothing counts. Without a label map the picture is an 8-bit gray or an
+    indexed PNG (the places in its palette are the values); with one it may be a PNG of any kind."""
+    if len(labels.names) > IGNORE:
+        raise DataError(f"{path}: {len(labels.names)} classes; training and evaluation in Python take at most {IGNORE}")
+    try:
+        data = _bytes_of(path)
+        if pictures.format_of(data) != "PNG":
+            raise pictures.ImageError(f"{pictures.format_of(data) or 'not a picture'}; labels are PNGs")
+        picture = pictures.png_samples(data)
+        if label_map is not None:
+            return torch.from_numpy(_mapped(picture, label_map, path))
+        kind = ("colours" if picture.values.ndim == 3 else "gray with alpha" if picture.alpha
+                else None if picture.palette is not None or picture.max == 255
+                else "16-bit gray" if picture.max > 255 else "gray of less than 8 bits")  # fmt: skip
+        if kind:
+            raise pictures.ImageError(f"a PNG of {kind}; labels are 8-bit gray or indexed PNGs, unless --label-map says "
+                                      "what others mean")  # fmt: skip
+        return torch.from_numpy(labels.decode(picture.values, path))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from None
+    except pictures.ImageError as error:
         raise DataError(f"{path}: {error}") from None
 
 
-def read_label(path, labels: Labels) -> torch.Tensor:
-    """Class indices, uint8 [h, w]."""
+def _mapped(picture, label_map, path):
+    classes, keys = label_map.classes_of(picture)
+    if (classes == UNKNOWN).any():
+        y, x = np.argwhere(classes == UNKNOWN)[0]
+        raise DataError(f"{path}: {label_map.describe(keys[y, x])} at pixel x {x}, y {y} is not in the label map")
+    return np.where(classes < 0, IGNORE, classes).astype(np.uint8)
+
+
+def _files_of(folder: Path) -> List[Path]:
+    """The image files of a folder, as the command line counts them: not hidden, with an image's ending."""
     try:
-        image = Image.open(path)
-        if image.mode not in ("L", "P"):
-            raise DataError(f"{path}: mode {image.mode}, expected an 8-bit gray or indexed picture")
-        return torch.from_numpy(labels.decode(np.array(image), path))
-    except (OSError, SyntaxError) as error:
-        raise DataError(f"{path}: {error}") from None
+        found = [p for p in folder.iterdir() if p.suffix.lower() in pictures.ENDINGS and not p.name.startswith(".")]
+        return sorted((p for p in found if p.is_file()), key=lambda p: p.name)
+    except OSError as error:
+        raise DataError(f"{folder}: {'no such folder' if not folder.is_dir() else error.strerror}") from None
 
 
 def pairs(images, annotations) -> List[Tuple[Path, Path]]:
-    """(image, label) paths by stem, sorted; a missing partner is an error."""
+    """(image, label) paths by name without ending, sorted; a missing partner, or two of a name, is an error."""
     images, annotations = Path(images), Path(annotations)
-    for folder in (images, annotations):
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder")
-    labels = {p.stem: p for p in sorted(annotations.iterdir()) if p.suffix.lower() == ".png"}
-    found = [p for p in sorted(images.iterdir()) if p.suffix.lower() in SUFFIXES]
+    found, labels = {}, {}
+    for path in _files_of(images):
+        if path.stem in found:
+            raise DataError(f"{found[path.stem]} and {path}: both would have the label {path.stem}.png")
+        found[path.stem] = path
+    for path in _files_of(annotations):
+        if path.suffix.lower() != ".png":
+            continue
+        if path.stem in labels:
+            raise DataError(f"{labels[path.stem]} and {path}: both are labels of one image")
+        labels[path.stem] = path
     if not found:
         raise DataError(f"{images}: no images")
-    for path in found:
-        if path.stem not in labels:
-            raise DataError(f"{path}: no label {annotations / (path.stem + '.png')}")
-    for stem in labels.keys() - {p.stem for p in found}:
-        raise DataError(f"{labels[stem]}: no image of that name in {images}")
-    return [(path, labels[path.stem]) for path in found]
+    for name in sorted(found.keys() ^ labels.keys()):
+        if name in found:
+            raise DataError(f"{found[name]}: no label {annotations / (name + '.png')}")
+        raise DataError(f"{labels[name]}: no image of that name in {images}")
+    return [(found[name], labels[name]) for name in sorted(found)]
+
+
+def read_pair(image_path, label_path, labels: Labels, label_map: Optional[LabelMap] = None):
+    """(image, label) of one size."""
+    image, label = read_image(image_path), read_label(label_path, labels, label_map)
+    if image.shape[1:] != label.shape:
+        raise DataError(f"{image_path}: {tuple(image.shape[1:])}, but {label_path} is {tuple(label.shape)}")
+    return image, label
 
 
 class SegmentationSet:
     """All images and labels of one split, decoded once and kept as uint8."""
 
-    def __init__(self, folder, labels: Labels):
-        self.items, self.labels = [], labels
-        for image_path, label_path in pairs(Path(folder) / "images", Path(folder) / "labels"):
-            image, label = read_image(image_path), read_label(label_path, labels)
-            if image.shape[1:] != label.shape:
-                raise DataError(f"{image_path}: {tuple(image.shape[1:])} but its label is {tuple(label.shape)}")
-            self.items.append((image, label))
+    def __init__(self, folder, labels: Labels, label_map: Optional[LabelMap] = None):
+        self.folder, self.labels = Path(folder), labels
+        self.files = pairs(self.folder / "images", self.folder / "labels")
+        self.items = [read_pair(*files, labels, label_map) for files in self.files]
+        counts = [torch.bincount(label.flatten().long(), minlength=256) for _, label in self.items]
+        self.unlabelled = [files[1] for files, count in zip(self.files, counts) if count[IGNORE] == count.sum()]
+        total = sum(counts)
+        self.pixels, self.ignored = total[: len(labels.names)].tolist(), int(total[IGNORE])
 
     def __len__(self):
         return len(self.items)
 
+    def missing(self) -> List[str]:
+        """Names of the classes that no pixel has."""
+        return [name for name, count in zip(self.labels.names, self.pixels) if count == 0]
+
     def frequencies(self) -> torch.Tensor:
         """Share of each class among the labelled pixels, float64 [classes]."""
-        count = sum(torch.bincount(label.flatten().long(), minlength=256) for _, label in self.items)
-        count = count[: len(self.labels.names)].double()
+        count = torch.tensor(self.pixels, dtype=torch.float64)
         return count / count.sum().clamp(min=1)
 
 

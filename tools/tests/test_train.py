@@ -118,9 +118,9 @@ def test_pairs_name_the_missing_partner(data, tmp_path):
 
 def test_label_values():
     labels = Labels("x", 9, 1, ["a", "b"], [(0, 0, 0)] * 2)
-    assert labels.decode(np.array([0, 1, 2, 9], np.uint8), "f").tolist() == [255, 0, 1, 255]
-    with pytest.raises(DataError, match="f: value 3"):
-        labels.decode(np.array([1, 3], np.uint8), "f")
+    assert labels.decode(np.array([[0, 1, 2, 9]], np.uint8), "f").tolist() == [[255, 0, 1, 255]]
+    with pytest.raises(DataError, match="f: value 3 at pixel x 1, y 0"):
+        labels.decode(np.array([[1, 3]], np.uint8), "f")
 
 
 def test_augment_keeps_image_and_label_together():

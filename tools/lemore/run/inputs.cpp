@@ -3,10 +3,10 @@
 #include <glob.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cerrno>
 #include <filesystem>
+#include <iterator>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -24,17 +24,15 @@ namespace {
 /// Largest list of inputs that is read.
 constexpr std::size_t k_max_list_bytes = std::size_t{1} << 30;
 
-/// Endings of what a folder is searched for: image formats, those that are refused by name too, so that none is passed
-/// over in silence.
-constexpr std::array<std::string_view, 20> k_image_endings = {
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png",  ".apng", ".bmp", ".dib", ".pbm",  ".pgm",
-    ".ppm", ".pnm",  ".gif", ".webp", ".tiff", ".tif",  ".jp2", ".jxl", ".avif", ".heic"};
+constexpr std::string_view k_image_endings[] = {
+#include "run/image_endings.inc"
+};
 
 bool has_image_ending(const fs::path& path) {
   std::string ending = path.extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::find(k_image_endings.begin(), k_image_endings.end(), ending) != k_image_endings.end();
+  return std::find(std::begin(k_image_endings), std::end(k_image_endings), ending) != std::end(k_image_endings);
 }
 
 bool is_inside(const fs::path& path, const fs::path& folder) {

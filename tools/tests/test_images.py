@@ -1,0 +1,271 @@
+"""Pictures as Python reads them against what `lemore` makes of the same bytes: equal pixels, or both refuse."""
+
+import io
+import json
+import struct
+import subprocess
+import zlib
+
+import numpy as np
+import pytest
+import toy
+from cpp import binary, lemore
+from PIL import Image
+
+import convert
+from lemore_torch import images
+from lemore_torch.config import Config
+from lemore_torch.data import DataError, pairs, read_image
+from lemore_torch.model import LeMoRe
+
+import torch
+
+HEIGHT, WIDTH = 37, 45
+ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+
+
+def draw(channels=3, largest=255, seed=0, height=HEIGHT, width=WIDTH):
+    """Shades and noise over all values 0..largest: [height, width, channels]."""
+    generator = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    planes = [(0.5 + 0.4 * np.sin(y / 6 + x / (4 + c) + c)) * largest for c in range(channels)]
+    noise = generator.integers(0, largest + 1, (height, width, channels))
+    keep = generator.random((height, width, 1)) < 0.7
+    return np.where(keep, np.stack(planes, 2).round(), noise).astype(np.uint32)
+
+
+# -- writers of what Pillow does not write --------------------------------------------------------------------------
+
+
+def chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_rows(values, depth):
+    """Packed rows, each filtered another way."""
+    height, width, channels = values.shape
+    if depth < 8:
+        bits = (values[:, :, 0, None] >> np.arange(depth - 1, -1, -1) & 1).reshape(height, -1)
+        rows = np.packbits(bits.astype(np.uint8), axis=1)
+    else:
+        rows = values.astype(">u2" if depth == 16 else np.uint8).reshape(height, -1).view(np.uint8)
+    pixel = max(1, depth * channels // 8)
+    rows, out, above = rows.astype(int), b"", np.zeros(rows.shape[1], int)
+    for number, row in enumerate(rows):
+        left, corner = (np.concatenate([np.zeros(pixel, int), r])[: len(r)] for r in (row, above))
+        distance = [abs(left + above - corner - n) for n in (left, above, corner)]
+        nearest = np.where((distance[0] <= distance[1]) & (distance[0] <= distance[2]), left,
+                           np.where(distance[1] <= distance[2], above, corner))  # fmt: skip
+        way = number % 5
+        guess = (0, left, above, (left + above) // 2, nearest)[way]
+        out += bytes([way]) + ((row - guess) & 255).astype(np.uint8).tobytes()
+        above = row
+    return out
+
+
+def png(values, depth, color, interlace=0, palette=b"", extra=b""):
+    height, width = values.shape[:2]
+    parts = [values] if not interlace else [values[top::down, left::right] for top, left, down, right in ADAM7]
+    body = zlib.compress(b"".join(png_rows(part, depth) for part in parts if part.size))
+    cut = len(body) // 2
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlace))
+            + extra + (chunk(b"PLTE", palette) if palette else b"") + chunk(b"IDAT", body[:cut])
+            + chunk(b"IDAT", body[cut:]) + chunk(b"IEND", b""))  # fmt: skip
+
+
+def exif(orientation, order="<"):
+    header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
+    return header + struct.pack(order + "HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+def saved(picture, kind, **options):
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def bmp(bits, header=40, masks=None, top_first=False, cut=0):
+    """A BMP of random bits: whatever they are, both readers must see the same in them."""
+    generator = np.random.default_rng(bits)
+    row = (WIDTH * bits + 31) // 32 * 4
+    entry = 3 if header == 12 else 4
+    palette = generator.integers(0, 256, (entry << bits) if bits < 16 else 0).astype(np.uint8).tobytes()
+    fields = struct.pack("<III", *masks) if masks else b""
+    inside = header > 40  # the masks stand in the header
+    offset = 14 + header + (0 if inside else len(fields)) + len(palette)
+    if header == 12:
+        head = struct.pack("<IHHHH", 12, WIDTH, HEIGHT, 1, bits)
+    else:
+        head = struct.pack("<IiiHHIIiiII", header, WIDTH, -HEIGHT if top_first else HEIGHT, 1, bits,
+                           3 if masks else 0, 0, 0, 0, 0, 0)  # fmt: skip
+        head = (head + fields).ljust(header, b"\0")
+    body = generator.integers(0, 256, row * HEIGHT).astype(np.uint8).tobytes()
+    return (b"BM" + struct.pack("<IHHI", offset + len(body), 0, 0, offset) + head + palette + body)[: -cut or None]
+
+
+def pnm(kind, largest=255, comment=b""):
+    channels = 3 if kind in (3, 6) else 1
+    values = draw(channels, 1 if kind in (1, 4) else largest)
+    head = b"P%d\n%s%d %d\n" % (kind, comment, WIDTH, HEIGHT) + (b"" if kind in (1, 4) else b"%d\n" % largest)
+    if kind == 1:
+        return head + b"\n".join(b"".join(b"%d" % v for v in row.flatten()) for row in values)
+    if kind in (2, 3):
+        return head + b"\n".join(b" ".join(b"%d" % v for v in row.flatten()) for row in values)
+    if kind == 4:
+        return head + np.packbits(values[:, :, 0].astype(np.uint8), axis=1).tobytes()
+    return head + values.astype(">u2" if largest > 255 else np.uint8).tobytes()
+
+
+# -- every kind of file ---------------------------------------------------------------------------------------------
+
+
+def files():
+    """name: bytes."""
+    out = {}
+    for color, depths, channels in ((0, (1, 2, 4, 8, 16), 1), (2, (8, 16), 3), (3, (1, 2, 4, 8), 1), (4, (8, 16), 2),
+                                    (6, (8, 16), 4)):  # fmt: skip
+        for depth in depths:
+            values = draw(channels, (1 << depth) - 1, seed=color * 20 + depth)
+            palette = bytes(np.random.default_rng(depth).integers(0, 256, 3 << depth).astype(np.uint8)) if color == 3 else b""
+            for interlace in (0, 1):
+                out[f"png_color{color}_depth{depth}_interlace{interlace}.png"] = png(values, depth, color, interlace, palette)
+            out[f"png_color{color}_depth{depth}_turned.png"] = png(
+                values, depth, color, 0, palette, chunk(b"eXIf", exif(6, ">"))
+            )
+    few = bytes(range(30))
+    out["png_indices_beyond_palette.png"] = png(draw(1, 15), 4, 3, 0, few)
+    out["png_gamma_text.png"] = png(draw(3), 8, 2, 0, b"", chunk(b"gAMA", struct.pack(">I", 20000)) + chunk(b"tEXt", b"a\0b"))
+    out["png_transparent_color.png"] = png(draw(3), 8, 2, 0, b"", chunk(b"tRNS", bytes(6)))
+    whole = png(draw(3), 8, 2)
+    for name, data in (("half", whole[: len(whole) // 2]), ("no_end", whole[:-12]), ("trailing", whole + b"more"),
+                       ("wrong_sum", whole[:-20] + bytes([whole[-20] ^ 1]) + whole[-19:]),
+                       ("bad_gamma_sum", whole[:33] + chunk(b"gAMA", bytes(4))[:-1] + b"x" + whole[33:])):  # fmt: skip
+        out[f"png_{name}.png"] = data
+
+    picture = Image.fromarray(draw(3).astype(np.uint8))
+    for orientation in range(10):
+        for order in "<>":
+            block = b"Exif\0\0" + exif(orientation, order)
+            out[f"jpeg_exif{orientation}{'le' if order == '<' else 'be'}.jpg"] = saved(picture, "JPEG", exif=block)
+    for subsampling in (0, 1, 2):
+        for progressive in (False, True):
+            out[f"jpeg_{subsampling}_{progressive}.jpeg"] = saved(
+                picture, "JPEG", quality=60, subsampling=subsampling, progressive=progressive
+            )
+    for mode in ("L", "CMYK"):
+        out[f"jpeg_{mode}.jpe"] = saved(picture.convert(mode), "JPEG")
+    out["jpeg_restarts.jfif"] = saved(picture, "JPEG", quality=100, optimize=True)
+    whole = saved(picture, "JPEG", quality=95)
+    out["jpeg_half.jpg"], out["jpeg_trailing.jpg"] = whole[: len(whole) // 2], whole + b"more"
+    out["jpeg_last_bytes.jpg"] = whole[:-60]
+
+    for bits in (1, 4, 8, 16, 24, 32):
+        out[f"bmp_{bits}.bmp"], out[f"bmp_{bits}_top_first.dib"] = bmp(bits), bmp(bits, top_first=True)
+    out["bmp_os2.bmp"], out["bmp_cut.bmp"] = bmp(24, header=12), bmp(24, cut=10)
+    for name, bits, masks in (("565", 16, (0xF800, 0x7E0, 0x1F)), ("444", 16, (0xF00, 0xF0, 0xF)),
+                              ("8888", 32, (0xFF000000, 0xFF0000, 0xFF00)), ("rgb", 32, (0xFF, 0xFF00, 0xFF0000)),
+                              ("1010", 32, (0x3FF00000, 0xFFC00, 0x3FF)), ("none", 32, (0, 0, 0))):  # fmt: skip
+        for header in (40, 108, 124):
+            out[f"bmp_fields_{name}_{header}.bmp"] = bmp(bits, header, masks)
+
+    for kind, ending in ((1, "pbm"), (2, "pgm"), (3, "ppm"), (4, "pbm"), (5, "pgm"), (6, "ppm")):
+        for largest in (255, 1, 77, 1000, 65535) if kind not in (1, 4) else (1,):
+            out[f"pnm_p{kind}_{largest}.{ending}"] = pnm(kind, largest)
+        out[f"pnm_p{kind}_comment.pnm"] = pnm(kind, comment=b"# a comment 1 2 3\n")
+        out[f"pnm_p{kind}_cut.pnm"] = pnm(kind)[:-3]
+    out["pnm_above_largest.pgm"] = pnm(5, 255).replace(b"255\n", b"200\n", 1)
+
+    out["empty.png"], out["text.png"], out["gif.gif"] = b"", b"<html>no picture</html>", saved(picture, "GIF")
+    out["jpeg_called.png"], out["png_called.jpg"] = saved(picture, "JPEG"), saved(picture, "PNG")
+    return out
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    for name, data in files().items():
+        (folder / f"{name.replace('.', '_')}.{name.rsplit('.', 1)[1]}").write_bytes(data)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A small weight file; what is in it does not matter."""
+    binary()
+    trained = tmp_path_factory.mktemp("model") / "model.pth"
+    torch.save({"state_dict": LeMoRe(Config.from_json(toy.CONFIG)).state_dict(), "config": toy.CONFIG}, trained)
+    assert convert.main([str(trained), "-o", str(trained.with_suffix(".safetensors"))]) == 0
+    return trained.with_suffix(".safetensors")
+
+
+@pytest.fixture(scope="module")
+def shown(written, model, tmp_path_factory):
+    """(folder of what `lemore` decoded, what it said): an overlay of nothing, named after the picture."""
+    program, out = binary(), tmp_path_factory.mktemp("shown")
+    done = subprocess.run([program, "run", "-m", model, written, "-o", out / "pictures", "--emit", "overlay", "--opacity",
+                           "0", "-t", "1", "--keep-going"], capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    return out / "pictures", done.stderr
+
+
+@pytest.mark.parametrize("name", files())
+def test_same_pixels_or_both_refuse(name, written, shown):
+    pictures, said = shown
+    path = written / f"{name.replace('.', '_')}.{name.rsplit('.', 1)[1]}"
+    found = [p for p in pictures.iterdir() if p.name.startswith(f"{path.stem}.")]
+    try:
+        got = read_image(path).permute(1, 2, 0).numpy()
+    except DataError as error:
+        assert str(error).startswith(f"{path}: ")
+        assert not found, f"lemore reads it, Python does not: {error}"
+        return
+    assert found, [line for line in said.splitlines() if path.name in line]
+    assert np.array_equal(got, np.array(Image.open(found[0]).convert("RGB")))
+
+
+def test_enough_is_read(written, shown):
+    """Not both refuse everything."""
+    assert len(list(shown[0].iterdir())) > 0.8 * len(list(written.iterdir()))
+
+
+# -- which files of a folder count ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+    return tmp_path
+
+
+def put(folders, *names):
+    for name in names:
+        (folders / name).parent.mkdir(exist_ok=True)
+        (folders / name).write_bytes(saved(Image.new("L", (8, 8)), "PNG"))
+
+
+def test_every_ending_counts(folders, model):
+    """One file of each ending, and others that do not count: Python and `lemore eval` take the same."""
+    names = [f"{i:02}{ending.upper() if i % 2 else ending}" for i, ending in enumerate(images.ENDINGS)]
+    assert ".jpg" in images.ENDINGS and ".ppm" in images.ENDINGS and ".webp" in images.ENDINGS
+    put(folders, *(f"images/{name}" for name in names), *(f"labels/{i:02}.png" for i in range(len(names))))
+    put(folders, "images/notes.txt", "images/._00.png", "images/.hidden.png", "labels/._00.png", "labels/00.json")
+    (folders / "images" / "deeper.png").mkdir()
+    assert [p.name for p, _ in pairs(folders / "images", folders / "labels")] == names
+    scores = lemore("eval", "-m", model, "--images", folders / "images", "--labels", folders / "labels", "--json")
+    assert json.loads(scores)["images"] == len(names)
+
+
+def test_names_keep_their_dots(folders):
+    put(folders, "images/a.b.png", "images/a.c.jpg", "labels/a.b.png", "labels/a.c.png")
+    assert [(a.name, b.name) for a, b in pairs(folders / "images", folders / "labels")] == [
+        ("a.b.png", "a.b.png"), ("a.c.jpg", "a.c.png")]  # fmt: skip
+
+
+@pytest.mark.parametrize("extra, named", [
+    ("images/a.jpg", "a.jpg"), ("labels/a.PNG", "a.PNG"), ("images/b.ppm", "b.ppm"), ("labels/b.png", "b.png")
+])  # fmt: skip
+def test_strays_are_errors(folders, extra, named):
+    put(folders, "images/a.png", "labels/a.png", extra)
+    with pytest.raises(DataError, match=named):
+        pairs(folders / "images", folders / "labels")
