@@ -10,6 +10,16 @@
 
 #include "bench/values.h"
 #include "core/resize_taps.h"
+#include "kernels/ops/add.h"
+#include "kernels/ops/average_pool.h"
+#include "kernels/ops/conv3x3s2.h"
+#include "kernels/ops/dwconv.h"
+#include "kernels/ops/gate.h"
+#include "kernels/ops/gemm.h"
+#include "kernels/ops/label_map.h"
+#include "kernels/ops/nested_attention.h"
+#include "kernels/ops/preprocess.h"
+#include "kernels/ops/resize.h"
 
 namespace lemore::bench {
 
@@ -120,14 +130,14 @@ struct Kernel<kernels::Gemm> {
 };
 
 template <>
-struct Kernel<kernels::StemConv> {
-  static constexpr const char* name = "stem_conv";
-  static constexpr auto entry = &KernelTable::stem_conv;
+struct Kernel<kernels::Conv3x3s2> {
+  static constexpr const char* name = "conv3x3s2";
+  static constexpr auto entry = &KernelTable::conv3x3s2;
 
-  static Numbers numbers(const kernels::StemConv& a) {
+  static Numbers numbers(const kernels::Conv3x3s2& a) {
     return {{"rows", a.row_end - a.row_begin}, {"out_w", a.out_w}, {"out_c", a.out_c}};
   }
-  static Work fill(const KernelShape& s, Memory& memory, kernels::StemConv& a) {
+  static Work fill(const KernelShape& s, Memory& memory, kernels::Conv3x3s2& a) {
     a.row_end = s["rows"];
     a.out_w = s["out_w"];
     a.out_c = s["out_c"];
@@ -186,14 +196,14 @@ struct Kernel<kernels::DepthwiseConv> {
 };
 
 template <>
-struct Kernel<kernels::WindowMean> {
-  static constexpr const char* name = "window_mean";
-  static constexpr auto entry = &KernelTable::window_mean;
+struct Kernel<kernels::AveragePool> {
+  static constexpr const char* name = "average_pool";
+  static constexpr auto entry = &KernelTable::average_pool;
 
-  static Numbers numbers(const kernels::WindowMean& a) {
+  static Numbers numbers(const kernels::AveragePool& a) {
     return {{"rows", a.rows}, {"cols", a.cols}, {"n", a.n}, {"row_stride", a.row_stride}, {"col_stride", a.col_stride}};
   }
-  static Work fill(const KernelShape& s, Memory& memory, kernels::WindowMean& a) {
+  static Work fill(const KernelShape& s, Memory& memory, kernels::AveragePool& a) {
     a.rows = s["rows"];
     a.cols = s["cols"];
     a.n = s["n"];
@@ -251,6 +261,21 @@ struct Kernel<kernels::ScaleBias> {
     a.activation = static_cast<kernels::Activation>(s["activation"]);
     a.y = memory.out(a.pixels * a.c);
     return {0, 8 * count(a.pixels, a.c)};
+  }
+};
+
+template <>
+struct Kernel<kernels::Add> {
+  static constexpr const char* name = "add";
+  static constexpr auto entry = &KernelTable::add;
+
+  static Numbers numbers(const kernels::Add& a) { return {{"n", a.n}}; }
+  static Work fill(const KernelShape& s, Memory& memory, kernels::Add& a) {
+    a.n = s["n"];
+    a.a = memory.in(a.n);
+    a.b = memory.in(a.n);
+    a.y = memory.out(a.n);
+    return {0, 12 * count(a.n)};
   }
 };
 
@@ -366,18 +391,18 @@ struct Kernel<kernels::NestedAttention> {
 };
 
 template <>
-struct Kernel<kernels::LabelMapArgs> {
+struct Kernel<kernels::LabelMap> {
   static constexpr const char* name = "label_map";
   static constexpr auto entry = &KernelTable::label_map;
 
-  static Numbers numbers(const kernels::LabelMapArgs& a) {
+  static Numbers numbers(const kernels::LabelMap& a) {
     return {{"h", reach(a.taps_y, a.row_begin, a.row_end)},
             {"w", a.w},
             {"classes", a.classes},
             {"rows", a.row_end - a.row_begin},
             {"out_w", a.out_w}};
   }
-  static Work fill(const KernelShape& s, Memory& memory, kernels::LabelMapArgs& a) {
+  static Work fill(const KernelShape& s, Memory& memory, kernels::LabelMap& a) {
     a.w = s["w"];
     a.classes = s["classes"];
     a.row_end = s["rows"];
@@ -461,23 +486,12 @@ struct Kernel<kernels::Interleave> {
   }
 };
 
-/// f(Kernel<Args>()) for each kernel there is.
+/// f(Kernel<Arguments>()) for each kernel there is.
 template <typename Function>
 void for_each_kernel(Function&& f) {
-  f(Kernel<kernels::Gemm>());
-  f(Kernel<kernels::StemConv>());
-  f(Kernel<kernels::DepthwiseConv>());
-  f(Kernel<kernels::WindowMean>());
-  f(Kernel<kernels::Gate>());
-  f(Kernel<kernels::ScaleBias>());
-  f(Kernel<kernels::Resize>());
-  f(Kernel<kernels::GatedFusion>());
-  f(Kernel<kernels::TransposeKeys>());
-  f(Kernel<kernels::NestedAttention>());
-  f(Kernel<kernels::LabelMapArgs>());
-  f(Kernel<kernels::Argmax>());
-  f(Kernel<kernels::Preprocess>());
-  f(Kernel<kernels::Interleave>());
+#define LEMORE_KERNEL(file, type, name, Arguments) f(Kernel<kernels::Arguments>());
+#include "kernels/kernels.inc"
+#undef LEMORE_KERNEL
 }
 
 // What recording kernels, plain functions, find their way by.

@@ -1,35 +1,21 @@
 #pragma once
 
-#include "kernels/ops/dwconv.h"
-#include "kernels/ops/gate.h"
-#include "kernels/ops/gemm.h"
-#include "kernels/ops/label_map.h"
-#include "kernels/ops/nested_attention.h"
-#include "kernels/ops/pool.h"
-#include "kernels/ops/preprocess.h"
-#include "kernels/ops/resize.h"
-#include "kernels/ops/stem_conv.h"
+#include <stddef.h>
 
 namespace lemore::kernels {
 
-/// Every kernel of one instruction set. The only thing an ISA's objects export.
+#define LEMORE_KERNEL(file, type, name, Arguments) struct Arguments;
+#include "kernels/kernels.inc"
+#undef LEMORE_KERNEL
+
+/// Every kernel of one instruction set, as kernels.inc lists them. The only thing an ISA's objects export. The
+/// arguments of a kernel are defined in its contract, kernels/ops/FILE.h.
 struct KernelTable {
   const char* isa;
   size_t lanes;  ///< floats per vector
-  F32Gemm gemm;
-  F32StemConv stem_conv;
-  F32DepthwiseConv dwconv;
-  F32WindowMean window_mean;
-  F32Gate gate;
-  F32ScaleBias scale_bias;
-  F32Resize resize;
-  F32GatedFusion gated_fusion;
-  F32TransposeKeys transpose_keys;
-  F32NestedAttention nested_attention;
-  F32LabelMap label_map;
-  F32Argmax argmax;
-  F32Preprocess preprocess;
-  F32Interleave interleave;
+#define LEMORE_KERNEL(file, type, name, Arguments) void (*name)(const Arguments&);
+#include "kernels/kernels.inc"
+#undef LEMORE_KERNEL
 };
 
 // Defined where the build has them (LEMORE_HAVE_<ISA>).

@@ -3,7 +3,7 @@
 import math
 from xml.sax.saxutils import escape
 
-COLORS = {"gemm": "#2166ac", "dwconv": "#d6604d", "stem_conv": "#4d9221", "nested_attention": "#762a83"}
+COLORS = {"gemm": "#2166ac", "dwconv": "#d6604d", "conv3x3s2": "#4d9221", "nested_attention": "#762a83"}
 
 
 def some_reads(kernels):

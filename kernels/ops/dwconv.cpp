@@ -1,6 +1,5 @@
 #include "kernels/ops/dwconv.h"
 
-#include "kernels/ops/declare.h"
 #include "kernels/simd/math.h"
 #include "kernels/simd/unroll.h"
 

@@ -35,6 +35,4 @@ struct DepthwiseConv {
 
 constexpr float dwconv_tol = 2.0f;
 
-using F32DepthwiseConv = void (*)(const DepthwiseConv&);
-
 }  // namespace lemore::kernels

@@ -1,6 +1,5 @@
 #include "kernels/ops/gate.h"
 
-#include "kernels/ops/declare.h"
 #include "kernels/simd/math.h"
 #include "kernels/simd/vec.h"
 

@@ -25,8 +25,6 @@ struct Gate {
 
 constexpr float gate_tol = 4.0f;
 
-using F32Gate = void (*)(const Gate&);
-
 /// y[p, i] = activation(x[p, i] * scale[i] + bias[i]) for p < pixels, i < c. y may be x. Strides are dense.
 struct ScaleBias {
   size_t pixels = 0, c = 0;
@@ -36,7 +34,5 @@ struct ScaleBias {
   Activation activation = Activation::none;
   float* y = nullptr;
 };
-
-using F32ScaleBias = void (*)(const ScaleBias&);
 
 }  // namespace lemore::kernels

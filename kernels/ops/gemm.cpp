@@ -1,7 +1,6 @@
 #include "kernels/ops/gemm.h"
 
-#include "kernels/ops/declare.h"
-#include "kernels/ops/multiply.h"
+#include "kernels/ops/gemm_microkernel.h"
 #include "kernels/simd/vec.h"
 
 namespace lemore::kernels::LEMORE_ISA_NAME {
@@ -27,7 +26,7 @@ void pack(const Gemm& g, size_t r, size_t k, size_t col, size_t col_end, float* 
 
 /// A rhs whose rows lie far apart fights for a few cache sets, and one that ends inside a vector may not be read there:
 /// panels are copied first, four at a time, and long ones in blocks of k with the sums kept aside.
-void multiply_plain(const Gemm& g, Product p) {
+void gemm_plain(const Gemm& g, Product p) {
   alignas(64) float packed[k_packed_floats];
   alignas(64) float sums[k_sum_rows * k_panel];
   p.rhs_k_stride = k_panel;
@@ -38,7 +37,7 @@ void multiply_plain(const Gemm& g, Product p) {
     for (size_t col = 0; col < g.n; col += panels * k_panel) {
       const size_t col_end = g.n - col < panels * k_panel ? g.n : col + panels * k_panel;
       pack(g, 0, g.k, col, col_end, packed);
-      multiply_panels(p, packed, 0, g.m, col, col_end);
+      gemm_panels(p, packed, 0, g.m, col, col_end);
     }
     return;
   }
@@ -57,7 +56,7 @@ void multiply_plain(const Gemm& g, Product p) {
         part.lhs = g.lhs + row * g.lhs_stride + r;
         p.sums_in = r == 0 ? nullptr : sums;
         p.sums_out = r + p.k == g.k ? nullptr : sums;
-        multiply_panels(p, packed, 0, part.m, col, col_end);
+        gemm_panels(p, packed, 0, part.m, col, col_end);
       }
     }
   }
@@ -70,9 +69,9 @@ void f32_gemm(const Gemm& g) {
   const bool ends_inside_vector = !g.rhs_padded && g.n % Vec::lanes != 0;
   const bool rows_far_apart = g.m >= 32 && g.rhs_k_stride > 4 * k_panel && g.k * g.rhs_k_stride > 4096;
   if (g.k > 0 && (ends_inside_vector || rows_far_apart))
-    multiply_plain(g, p);
+    gemm_plain(g, p);
   else
-    multiply(p, g.m, g.n, g.rhs);
+    gemm_blocked(p, g.m, g.n, g.rhs);
 }
 
 }  // namespace lemore::kernels::LEMORE_ISA_NAME

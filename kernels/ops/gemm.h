@@ -40,6 +40,4 @@ struct Gemm {
 
 constexpr float gemm_tol = 2.0f;
 
-using F32Gemm = void (*)(const Gemm&);
-
 }  // namespace lemore::kernels

@@ -1,6 +1,5 @@
 #include "kernels/ops/label_map.h"
 
-#include "kernels/ops/declare.h"
 #include "kernels/simd/math.h"
 #include "kernels/simd/vec.h"
 
@@ -323,7 +322,7 @@ LEMORE_INLINE size_t taps_alike(const ResizeTap* first, const ResizeTap* end) {
 
 }  // namespace
 
-void u8_label_map(const LabelMapArgs& a) {
+void u8_label_map(const LabelMap& a) {
   size_t champion = 0;
   for (size_t y = a.row_begin; y < a.row_end;) {
     const ResizeTap* ty = a.taps_y + y;

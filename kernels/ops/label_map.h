@@ -20,7 +20,7 @@ constexpr size_t k_max_classes = 256;
 ///           taps as in Resize; taps are non-decreasing.
 /// Numbers   a NaN logit never wins; a pixel whose logits are all NaN gets class 0. Infinities are ordinary values.
 /// Requires  1 <= classes <= 256.
-struct LabelMapArgs {
+struct LabelMap {
   size_t w = 0, classes = 0, out_w = 0;
   size_t row_begin = 0, row_end = 0;
   const ResizeTap* taps_y = nullptr;
@@ -29,8 +29,6 @@ struct LabelMapArgs {
   uint8_t* labels = nullptr;
   size_t label_stride = 0;
 };
-
-using F32LabelMap = void (*)(const LabelMapArgs&);
 
 /// Classes of already enlarged logits: for p < pixels, labels[p] = argmax of x[p * classes ...], ties to the lower
 /// class, NaN never wins. x is dense [pixels, classes].
@@ -42,7 +40,5 @@ struct Argmax {
   uint8_t* labels = nullptr;
   float* confidence = nullptr;
 };
-
-using F32Argmax = void (*)(const Argmax&);
 
 }  // namespace lemore::kernels

@@ -1,7 +1,6 @@
 #include "kernels/ops/nested_attention.h"
 
-#include "kernels/ops/declare.h"
-#include "kernels/ops/multiply.h"
+#include "kernels/ops/gemm_microkernel.h"
 #include "kernels/simd/math.h"
 
 namespace lemore::kernels::LEMORE_ISA_NAME {
@@ -54,7 +53,7 @@ void f32_nested_attention(const NestedAttention& args) {
         qk.dst = scores;
         qk.dst_stride = padded;
         const Product p = {&qk, args.key_dim, 1, 0, args.keys_stride, k_panel, nullptr, nullptr};
-        multiply(p, rows, args.tokens, args.keys + j * args.keys_branch_stride);
+        gemm_blocked(p, rows, args.tokens, args.keys + j * args.keys_branch_stride);
         for (size_t r = 0; r < rows; ++r)
           add_softmax(scores + r * padded, args.tokens, padded, args.scale, i + j == 0, psi + r * padded);
       }

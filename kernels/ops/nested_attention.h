@@ -16,8 +16,6 @@ struct TransposeKeys {
   size_t y_stride = 0;
 };
 
-using F32TransposeKeys = void (*)(const TransposeKeys&);
-
 /// Nested attention of one head for queries row_begin..row_end:
 ///   psi = sum over i, j < branches of softmax over keys of (scale * Q_i K_j^T);   y = activation(psi V).
 ///
@@ -50,7 +48,5 @@ constexpr float attention_tol = 4.0f;
 /// Query rows handled at a time; the scratch holds their scores and their psi.
 constexpr size_t k_attention_rows = 8;
 constexpr size_t nested_attention_scratch(size_t tokens) { return 2 * k_attention_rows * ((tokens + 15) / 16 * 16); }
-
-using F32NestedAttention = void (*)(const NestedAttention&);
 
 }  // namespace lemore::kernels

@@ -1,6 +1,5 @@
 #include "kernels/ops/preprocess.h"
 
-#include "kernels/ops/declare.h"
 #include "kernels/simd/vec.h"
 
 namespace lemore::kernels::LEMORE_ISA_NAME {

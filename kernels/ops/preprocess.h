@@ -33,15 +33,11 @@ struct Preprocess {
 
 constexpr float preprocess_tol = 8.0f;
 
-using F32Preprocess = void (*)(const Preprocess&);
-
 /// A row of three planes to channels-last: y[3 * i + k] = x[k][i], i < n. y overlaps no plane.
 struct Interleave {
   size_t n = 0;
   const float* x[3] = {nullptr, nullptr, nullptr};
   float* y = nullptr;
 };
-
-using F32Interleave = void (*)(const Interleave&);
 
 }  // namespace lemore::kernels

@@ -30,8 +30,6 @@ struct Resize {
 
 constexpr float resize_tol = 8.0f;
 
-using F32Resize = void (*)(const Resize&);
-
 /// Gated fusion at a feature's size: y = local * resize(gate) + resize(globl), rows row_begin..row_end. The resize goes
 /// down first, then across, which the pixels between the same four tokens share.
 ///
@@ -48,7 +46,5 @@ struct GatedFusion {
   const float* globl = nullptr;
   float* y = nullptr;
 };
-
-using F32GatedFusion = void (*)(const GatedFusion&);
 
 }  // namespace lemore::kernels

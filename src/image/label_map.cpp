@@ -5,6 +5,7 @@
 
 #include "core/resize_taps.h"
 #include "core/text.h"
+#include "kernels/ops/label_map.h"
 
 namespace lemore::image {
 
@@ -43,10 +44,16 @@ class RowsBetween {
 
  private:
   void make(std::size_t row, std::size_t slot) {
-    const ResizeTap* taps_y = m_.taps;
-    const ResizeTap* taps_x = m_.taps + m_.input.height;
-    r_.kernels->resize({m_.logits.w, m_.logits.c, size(m_.input.width), 0, 1, taps_y + row, taps_x, r_.at(m_.logits),
-                        rows_ + slot * row_elements_, false});
+    kernels::Resize k;
+    k.w = m_.logits.w;
+    k.c = m_.logits.c;
+    k.out_w = size(m_.input.width);
+    k.row_end = 1;
+    k.taps_y = m_.taps + row;
+    k.taps_x = m_.taps + m_.input.height;
+    k.x = r_.at(m_.logits);
+    k.y = rows_ + slot * row_elements_;
+    r_.kernels->resize(k);
     have_[slot] = true;
   }
 
@@ -103,8 +110,18 @@ void label_map(const plan::Runtime& r, const LabelMap& m, const LabelView& label
 
   if (!two_step && confidence == nullptr) {
     r.split(out_h, k_row_grain, [&](std::size_t begin, std::size_t end, std::size_t) {
-      r.kernels->label_map(
-          {m.logits.w, classes, out_w, begin, end, taps_y, taps_x, r.at(m.logits), labels.data, labels.row_bytes});
+      kernels::LabelMap k;
+      k.w = m.logits.w;
+      k.classes = classes;
+      k.out_w = out_w;
+      k.row_begin = begin;
+      k.row_end = end;
+      k.taps_y = taps_y;
+      k.taps_x = taps_x;
+      k.logits = r.at(m.logits);
+      k.labels = labels.data;
+      k.label_stride = labels.row_bytes;
+      r.kernels->label_map(k);
     });
     return;
   }
@@ -126,9 +143,23 @@ void label_map(const plan::Runtime& r, const LabelMap& m, const LabelView& label
       }
       for (std::size_t x = 0; x < out_w; x += k_label_tile) {
         const std::size_t n = std::min(k_label_tile, out_w - x);
-        r.kernels->resize({source_w, classes, n, 0, 1, &tap, taps_x + x, source, tile, false});
-        r.kernels->argmax({n, classes, tile, labels.data + y * labels.row_bytes + x,
-                           confidence != nullptr ? confidence->data + y * confidence->row_stride + x : nullptr});
+        kernels::Resize resize;
+        resize.w = source_w;
+        resize.c = classes;
+        resize.out_w = n;
+        resize.row_end = 1;
+        resize.taps_y = &tap;
+        resize.taps_x = taps_x + x;
+        resize.x = source;
+        resize.y = tile;
+        r.kernels->resize(resize);
+        kernels::Argmax argmax;
+        argmax.pixels = n;
+        argmax.classes = classes;
+        argmax.x = tile;
+        argmax.labels = labels.data + y * labels.row_bytes + x;
+        if (confidence != nullptr) argmax.confidence = confidence->data + y * confidence->row_stride + x;
+        r.kernels->argmax(argmax);
       }
     }
   });

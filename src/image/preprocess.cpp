@@ -4,6 +4,7 @@
 
 #include "core/resize_taps.h"
 #include "core/text.h"
+#include "kernels/ops/preprocess.h"
 
 namespace lemore::image {
 
@@ -73,8 +74,11 @@ void prepare_nchw(const plan::Runtime& r, const float* nchw, const plan::Value& 
   zero_border(x, input.h, input.w);
   r.split(h, k_row_grain, [&](std::size_t begin, std::size_t end, std::size_t) {
     for (std::size_t y = begin; y < end; ++y) {
-      const float* src = nchw + y * w;
-      r.kernels->interleave({w, {src, src + plane, src + 2 * plane}, x + ((y + 1) * input.w + 1) * 3});
+      kernels::Interleave k;
+      k.n = w;
+      for (std::size_t i = 0; i < 3; ++i) k.x[i] = nchw + i * plane + y * w;
+      k.y = x + ((y + 1) * input.w + 1) * 3;
+      r.kernels->interleave(k);
     }
   });
 }

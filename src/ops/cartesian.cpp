@@ -1,6 +1,9 @@
 #include <vector>
 
 #include "core/resize_taps.h"
+#include "kernels/ops/dwconv.h"
+#include "kernels/ops/gate.h"
+#include "kernels/ops/gemm.h"
 #include "ops/row_ring.h"
 #include "ops/step.h"
 #include "ops/strips.h"
@@ -94,7 +97,15 @@ struct ViewWeights {
 
   /// The end where frontal, whose columns are not channels, is alone: y = relu6(norm(sum)).
   void norm_alone(const Runtime& r, std::size_t pixels, const float* sum, float* y) const {
-    r.kernels->scale_bias({pixels, x.c, sum, affine.weight, affine.bias, Activation::relu6, y});
+    kernels::ScaleBias k;
+    k.pixels = pixels;
+    k.c = x.c;
+    k.x = sum;
+    k.scale = affine.weight;
+    k.bias = affine.bias;
+    k.activation = Activation::relu6;
+    k.y = y;
+    r.kernels->scale_bias(k);
   }
 
   std::uint64_t frontal_macs() const { return std::uint64_t{x.pixels()} * x.c * x.h; }

@@ -5,6 +5,14 @@
 
 #include "core/resize_taps.h"
 #include "core/text.h"
+#include "kernels/ops/add.h"
+#include "kernels/ops/average_pool.h"
+#include "kernels/ops/conv3x3s2.h"
+#include "kernels/ops/dwconv.h"
+#include "kernels/ops/gate.h"
+#include "kernels/ops/gemm.h"
+#include "kernels/ops/nested_attention.h"
+#include "kernels/ops/resize.h"
 #include "ops/step.h"
 
 namespace lemore::ops {
@@ -33,10 +41,15 @@ Value taps(const Graph& g, std::size_t src, std::size_t dst) {
 const ResizeTap* taps_at(const Runtime& r, const Value& v) { return reinterpret_cast<const ResizeTap*>(r.at(v)); }
 
 void add_rows(const Runtime& r, const float* x, std::size_t n, bool first, float* sum) {
-  if (first)
+  if (first) {
     std::copy(x, x + n, sum);
-  else
-    r.kernels->gate({1, 1, n, x, nullptr, 0, nullptr, sum, sum});
+  } else {
+    kernels::Add k;
+    k.n = n;
+    k.a = x;
+    k.b = k.y = sum;
+    r.kernels->add(k);
+  }
 }
 
 const float* Graph::tensor(const Name& name) const {
@@ -57,7 +70,7 @@ Value stem_conv(const Graph& g, const Name& name, const Value& x, std::size_t ou
   const std::size_t macs = y.pixels() * out_c * 27;
   g.plan.step({name, "conv3x3s2", y, macs}, {x, y}, y.h, grain(y.w * out_c * 27),
               [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
-                kernels::StemConv k;
+                kernels::Conv3x3s2 k;
                 k.x = r.at(x);
                 k.x_stride = x.w * 3;
                 k.out_w = y.w;
@@ -68,7 +81,7 @@ Value stem_conv(const Graph& g, const Name& name, const Value& x, std::size_t ou
                 k.bias = weights.bias;
                 k.activation = Activation::relu6;
                 k.y = r.at(y);
-                r.kernels->stem_conv(k);
+                r.kernels->conv3x3s2(k);
               });
   return y;
 }
@@ -142,13 +155,24 @@ Value axis_means(const Graph& g, const Name& name, const Value& x) {
   g.plan.step({name, "axis_means", y}, {x, y}, 1, 1, [=](const Runtime& r, std::size_t, std::size_t, std::size_t) {
     // over the width: one window a row
     r.split(x.h, grain(x.w * x.c), [&](std::size_t begin, std::size_t end, std::size_t) {
-      for (std::size_t row = begin; row < end; ++row)
-        r.kernels->window_mean({1, x.w, x.c, 0, x.c, r.at(x) + row * x.w * x.c, r.at(y) + row * x.c});
+      kernels::AveragePool k;
+      k.cols = x.w;
+      k.n = k.col_stride = x.c;
+      for (std::size_t row = begin; row < end; ++row) {
+        k.x = r.at(x) + row * x.w * x.c;
+        k.y = r.at(y) + row * x.c;
+        r.kernels->average_pool(k);
+      }
     });
     // over the height: columns are independent runs
     r.split(x.w, grain(x.h * x.c), [&](std::size_t begin, std::size_t end, std::size_t) {
-      r.kernels->window_mean(
-          {x.h, 1, (end - begin) * x.c, x.w * x.c, 0, r.at(x) + begin * x.c, r.at(y) + (x.h + begin) * x.c});
+      kernels::AveragePool k;
+      k.rows = x.h;
+      k.n = (end - begin) * x.c;
+      k.row_stride = x.w * x.c;
+      k.x = r.at(x) + begin * x.c;
+      k.y = r.at(y) + (x.h + begin) * x.c;
+      r.kernels->average_pool(k);
     });
   });
   return y;
@@ -157,7 +181,15 @@ Value axis_means(const Graph& g, const Name& name, const Value& x) {
 Value global_mean(const Graph& g, const Name& name, const Value& x) {
   const Value y = g.plan.value(1, 1, x.c);
   g.plan.step({name, "global_mean", y}, {x, y}, 1, 1, [=](const Runtime& r, std::size_t, std::size_t, std::size_t) {
-    r.kernels->window_mean({x.h, x.w, x.c, x.w * x.stride, x.stride, r.at(x), r.at(y)});
+    kernels::AveragePool k;
+    k.rows = x.h;
+    k.cols = x.w;
+    k.n = x.c;
+    k.row_stride = x.w * x.stride;
+    k.col_stride = x.stride;
+    k.x = r.at(x);
+    k.y = r.at(y);
+    r.kernels->average_pool(k);
   });
   return y;
 }
@@ -194,8 +226,14 @@ void adaptive_avg_pool(const Graph& g, const Name& name, const Value& x, const V
                   const std::size_t ty = i / out.w, tx = i % out.w;
                   const std::size_t y0 = ty * x.h / out.h, y1 = ((ty + 1) * x.h + out.h - 1) / out.h;
                   const std::size_t x0 = tx * x.w / out.w, x1 = ((tx + 1) * x.w + out.w - 1) / out.w;
-                  r.kernels->window_mean({y1 - y0, x1 - x0, x.c, x.w * x.c, x.c, r.at(x) + (y0 * x.w + x0) * x.c,
-                                          r.at(out) + i * out.stride});
+                  kernels::AveragePool k;
+                  k.rows = y1 - y0;
+                  k.cols = x1 - x0;
+                  k.n = k.col_stride = x.c;
+                  k.row_stride = x.w * x.c;
+                  k.x = r.at(x) + (y0 * x.w + x0) * x.c;
+                  k.y = r.at(out) + i * out.stride;
+                  r.kernels->average_pool(k);
                 }
               });
 }
@@ -214,8 +252,14 @@ Value nested_attention(const Graph& g, const Name& name, const Value& qkv, const
               [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
                 for (std::size_t i = begin; i < end; ++i) {
                   const std::size_t t = i / o.branches, j = i % o.branches;
-                  r.kernels->transpose_keys({tokens, head_k, r.at(qkv) + (o.branches + j) * o.key_dim + t * head_k,
-                                             width, r.at(keys) + i * head_k * row, row});
+                  kernels::TransposeKeys k;
+                  k.tokens = tokens;
+                  k.key_dim = head_k;
+                  k.x = r.at(qkv) + (o.branches + j) * o.key_dim + t * head_k;
+                  k.x_stride = width;
+                  k.y = r.at(keys) + i * head_k * row;
+                  k.y_stride = row;
+                  r.kernels->transpose_keys(k);
                 }
               });
 
@@ -262,8 +306,19 @@ Value gated_fusion(const Graph& g, const Name& name, const Value& local, const V
   const Value taps_y = taps(g, gate.h, local.h), taps_x = taps(g, gate.w, local.w);
   g.plan.step({name, "gated_fusion", y}, {local, gate, globl, taps_y, taps_x, y}, local.h, grain(local.w * local.c * 4),
               [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
-                r.kernels->gated_fusion({gate.w, local.c, local.w, begin, end, taps_at(r, taps_y), taps_at(r, taps_x),
-                                         r.at(local), r.at(gate), r.at(globl), r.at(y)});
+                kernels::GatedFusion k;
+                k.token_w = gate.w;
+                k.c = local.c;
+                k.out_w = local.w;
+                k.row_begin = begin;
+                k.row_end = end;
+                k.taps_y = taps_at(r, taps_y);
+                k.taps_x = taps_at(r, taps_x);
+                k.local = r.at(local);
+                k.gate = r.at(gate);
+                k.globl = r.at(globl);
+                k.y = r.at(y);
+                r.kernels->gated_fusion(k);
               });
   return y;
 }
@@ -281,8 +336,18 @@ void resize_into(const Graph& g, const Name& name, const Value& x, const Value& 
   const Value taps_y = taps(g, x.h, out.h), taps_x = taps(g, x.w, out.w);
   g.plan.step({name, "resize", out}, {x, taps_y, taps_x, out}, out.h, grain(out.w * out.c * 2),
               [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
-                r.kernels->resize({x.w, x.c, out.w, begin, end, taps_at(r, taps_y), taps_at(r, taps_x), r.at(x),
-                                   r.at(out), accumulate});
+                kernels::Resize k;
+                k.w = x.w;
+                k.c = x.c;
+                k.out_w = out.w;
+                k.row_begin = begin;
+                k.row_end = end;
+                k.taps_y = taps_at(r, taps_y);
+                k.taps_x = taps_at(r, taps_x);
+                k.x = r.at(x);
+                k.y = r.at(out);
+                k.accumulate = accumulate;
+                r.kernels->resize(k);
               });
 }
 

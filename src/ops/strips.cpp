@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "kernels/ops/conv3x3s2.h"
+#include "kernels/ops/dwconv.h"
+#include "kernels/ops/gemm.h"
 #include "ops/row_ring.h"
 #include "ops/step.h"
 
@@ -68,7 +71,7 @@ struct Block {
     k.bias = expand_layer.bias;
     k.activation = Activation::relu6;
     if (has_stem) {
-      kernels::StemConv s;
+      kernels::Conv3x3s2 s;
       s.x_stride = image.w * 3;
       s.x = r.at(image) + 2 * row * s.x_stride + 2 * left * 3;
       s.out_w = columns;
@@ -77,7 +80,7 @@ struct Block {
       s.weight = stem_layer.weight;
       s.bias = stem_layer.bias;
       s.y = stem;
-      r.kernels->stem_conv(s);
+      r.kernels->conv3x3s2(s);
       k.m = count * columns;
       k.lhs = stem;
       r.kernels->gemm(k);
@@ -239,8 +242,18 @@ struct HeadScale {
     k.dst_stride = gate.c;
     k.bias = projection.bias;
     r.kernels->gemm(k);
-    r.kernels->gated_fusion({gate.w, gate.c, local.w, 0, count, taps_at(r, token_y) + row, taps_at(r, token_x), out,
-                             r.at(gate), r.at(globl), out});
+    kernels::GatedFusion f;
+    f.token_w = gate.w;
+    f.c = gate.c;
+    f.out_w = local.w;
+    f.row_end = count;
+    f.taps_y = taps_at(r, token_y) + row;
+    f.taps_x = taps_at(r, token_x);
+    f.local = out;
+    f.y = out;
+    f.gate = r.at(gate);
+    f.globl = r.at(globl);
+    r.kernels->gated_fusion(f);
   }
 
   /// Adds row `row` of the head's size to `sum`, or begins it.
@@ -255,10 +268,18 @@ struct HeadScale {
       tap.lo %= static_cast<std::uint32_t>(ring.rows);
       tap.hi %= static_cast<std::uint32_t>(ring.rows);
     }
-    if (same_size)
-      add_rows(r, x + tap.lo * row_elements(), row_elements(), first, sum);
-    else
-      r.kernels->resize({local.w, gate.c, head_w, 0, 1, &tap, taps_at(r, head_x), x, sum, !first});
+    if (same_size) return add_rows(r, x + tap.lo * row_elements(), row_elements(), first, sum);
+    kernels::Resize k;
+    k.w = local.w;
+    k.c = gate.c;
+    k.out_w = head_w;
+    k.row_end = 1;
+    k.taps_y = &tap;
+    k.taps_x = taps_at(r, head_x);
+    k.x = x;
+    k.y = sum;
+    k.accumulate = !first;
+    r.kernels->resize(k);
   }
 };
 

@@ -7,6 +7,7 @@
 #include "core/resize_taps.h"
 #include "core/text.h"
 #include "image/label_map.h"
+#include "kernels/ops/label_map.h"
 
 namespace lemore::detail {
 
@@ -198,14 +199,29 @@ void Slide::label_rows(Session& session, const Strip& strip, int row_begin, int 
         int count = 0;
         for (int wr = rows.first; wr < rows.last; ++wr) {
           if (y < rows_[size(wr)] || y >= rows_[size(wr)] + strip.window.height) continue;
-          for (int wc = columns.first; wc < columns.last; ++wc, ++count)
-            r.kernels->resize({strip.w, classes, n, 0, 1, taps_y + (y - rows_[size(wr)]),
-                               taps_x + (x - columns_[size(wc)]), logits_ + strip.slot(wr, wc), tile, count > 0});
+          for (int wc = columns.first; wc < columns.last; ++wc, ++count) {
+            kernels::Resize resize;
+            resize.w = strip.w;
+            resize.c = classes;
+            resize.out_w = n;
+            resize.row_end = 1;
+            resize.taps_y = taps_y + (y - rows_[size(wr)]);
+            resize.taps_x = taps_x + (x - columns_[size(wc)]);
+            resize.x = logits_ + strip.slot(wr, wc);
+            resize.y = tile;
+            resize.accumulate = count > 0;
+            r.kernels->resize(resize);
+          }
         }
         if (count > 1)
           for (std::size_t i = 0; i < n * classes; ++i) tile[i] /= static_cast<float>(count);
-        r.kernels->argmax({n, classes, tile, labels.data + size(y) * labels.row_bytes + x,
-                           confidence != nullptr ? confidence->data + size(y) * confidence->row_stride + x : nullptr});
+        kernels::Argmax argmax;
+        argmax.pixels = n;
+        argmax.classes = classes;
+        argmax.x = tile;
+        argmax.labels = labels.data + size(y) * labels.row_bytes + x;
+        if (confidence != nullptr) argmax.confidence = confidence->data + size(y) * confidence->row_stride + x;
+        r.kernels->argmax(argmax);
       }
     }
   });

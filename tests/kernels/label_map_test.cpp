@@ -9,7 +9,7 @@ namespace lemore::test {
 namespace {
 
 using kernels::KernelTable;
-using kernels::LabelMapArgs;
+using kernels::LabelMap;
 
 enum class Logits {
   random,
@@ -68,7 +68,7 @@ void check_labels(const KernelTable& table, const Size& s, std::size_t classes, 
   const auto taps_y = reference::resize_taps(s.h, s.out_h), taps_x = reference::resize_taps(s.w, s.out_w);
   constexpr std::uint8_t k_untouched = 0xee;
   constexpr std::size_t k_padding = 3;
-  LabelMapArgs a;
+  LabelMap a;
   a.w = s.w;
   a.classes = classes;
   a.out_w = s.out_w;
@@ -256,7 +256,7 @@ TEST_CASE("the label oracles notice a wrong label", "[kernels][label_map]") {
   const float logits[] = {1.0f, 2.0f, 0.0f, k_nan, 5.0f, 5.0f};
   const kernels::ResizeTap tap{0, 0, 0.0f};
   std::uint8_t label = 0;
-  LabelMapArgs a{1, 3, 1, 0, 1, &tap, &tap, logits, &label, 1};
+  LabelMap a{1, 3, 1, 0, 1, &tap, &tap, logits, &label, 1};
   CHECK(reference::label_at_float(a, 0, 0).label == 1);
   CHECK(reference::label_at_double(a, 0, 0).label == 1);
   CHECK(reference::label_at_double(a, 0, 0).lead == 1.0);

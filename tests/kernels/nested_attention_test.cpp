@@ -1,5 +1,6 @@
 #include "kernels/ops/nested_attention.h"
 
+#include "kernels/ops/gemm.h"
 #include "reference/nested_attention.h"
 #include "support/kernel_test.h"
 

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <cstddef>
 
+#include "kernels/ops/conv3x3s2.h"
 #include "kernels/ops/dwconv.h"
-#include "kernels/ops/stem_conv.h"
 #include "reference/gemm.h"
 
 namespace lemore::reference {
@@ -32,7 +32,7 @@ inline Bounded dwconv(const kernels::DepthwiseConv& a, std::size_t row, std::siz
 }
 
 /// Output (row, column, channel) of the stem.
-inline Bounded stem_conv(const kernels::StemConv& a, std::size_t row, std::size_t column, std::size_t channel) {
+inline Bounded conv3x3s2(const kernels::Conv3x3s2& a, std::size_t row, std::size_t column, std::size_t channel) {
   double sum = 0.0, magnitude = 0.0;
   for (std::size_t kh = 0; kh < 3; ++kh) {
     for (std::size_t kw = 0; kw < 3; ++kw) {

@@ -52,7 +52,7 @@ Classified classify(std::size_t classes, const Value& value) {
 
 /// `lerp` is lerp_float or lerp_double.
 template <class Number, class Lerp>
-Classified label_at(const kernels::LabelMapArgs& a, std::size_t row, std::size_t column, const Lerp& lerp) {
+Classified label_at(const kernels::LabelMap& a, std::size_t row, std::size_t column, const Lerp& lerp) {
   const kernels::ResizeTap ty = a.taps_y[row], tx = a.taps_x[column];
   return classify(a.classes, [&](std::size_t i) -> double {
     const auto at = [&](std::size_t y, std::size_t x) {
@@ -63,11 +63,11 @@ Classified label_at(const kernels::LabelMapArgs& a, std::size_t row, std::size_t
   });
 }
 
-inline Classified label_at_float(const kernels::LabelMapArgs& a, std::size_t row, std::size_t column) {
+inline Classified label_at_float(const kernels::LabelMap& a, std::size_t row, std::size_t column) {
   return label_at<float>(a, row, column, [](float p, float q, float t) { return lerp_float(p, q, t); });
 }
 
-inline Classified label_at_double(const kernels::LabelMapArgs& a, std::size_t row, std::size_t column) {
+inline Classified label_at_double(const kernels::LabelMap& a, std::size_t row, std::size_t column) {
   return label_at<double>(a, row, column, [](double p, double q, double t) { return lerp_double(p, q, t); });
 }
 

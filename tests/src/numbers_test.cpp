@@ -336,7 +336,7 @@ TEST_CASE("ISAs differ by rounding alone", "[numbers]") {
       const std::size_t classes = model.classes().size();
       const std::size_t h = (shape[2] + 7) / 8, w = a.logits.size() / classes / h;
       const auto taps_y = reference::resize_taps(h, 2 * shape[2]), taps_x = reference::resize_taps(w, 2 * shape[3]);
-      kernels::LabelMapArgs oracle{};
+      kernels::LabelMap oracle{};
       oracle.w = w;
       oracle.classes = classes;
       oracle.taps_y = taps_y.data();

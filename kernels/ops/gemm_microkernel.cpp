@@ -1,4 +1,4 @@
-#include "kernels/ops/multiply.h"
+#include "kernels/ops/gemm_microkernel.h"
 
 #include "kernels/simd/math.h"
 #include "kernels/simd/unroll.h"
@@ -55,8 +55,8 @@ __attribute__((noinline)) void finish(const Gemm& g, float* sums, size_t rows, s
 /// Rows row..row_end of nv vectors of columns from `col`, as many whole tiles of mr rows as there are; the last vector
 /// has `last` valid columns. Gives the first row left. A sum begins with what it adds to, or else the bias.
 template <size_t mr, size_t nv>
-__attribute__((noinline)) size_t multiply_tiles(const Product& p, const float* rhs, size_t row, size_t row_end,
-                                                size_t col, size_t last) {
+__attribute__((noinline)) size_t gemm_microkernel(const Product& p, const float* rhs, size_t row, size_t row_end,
+                                                  size_t col, size_t last) {
   const Gemm& g = *p.gemm;
   // Copies, which a store through a vector's type cannot change.
   const size_t k = p.k, runs = p.runs, run_stride = p.run_stride, b_step = p.rhs_k_stride;
@@ -178,19 +178,19 @@ __attribute__((noinline)) size_t multiply_tiles(const Product& p, const float* r
 
 /// All rows row..row_end of one tile's columns. Row tails take smaller tiles; a sum has the same order in each.
 template <size_t nv>
-void multiply_columns(const Product& p, const float* rhs, size_t row, size_t row_end, size_t col, size_t last) {
+void gemm_columns(const Product& p, const float* rhs, size_t row, size_t row_end, size_t col, size_t last) {
   constexpr size_t mr = tile_rows(nv);
-  row = multiply_tiles<mr, nv>(p, rhs, row, row_end, col, last);
-  if (mr > 8 && row_end - row >= 8) row = multiply_tiles<8, nv>(p, rhs, row, row_end, col, last);
-  if (mr > 4 && row_end - row >= 4) row = multiply_tiles<4, nv>(p, rhs, row, row_end, col, last);
-  if (row_end - row >= 2) row = multiply_tiles<2, nv>(p, rhs, row, row_end, col, last);
-  if (row_end > row) multiply_tiles<1, nv>(p, rhs, row, row_end, col, last);
+  row = gemm_microkernel<mr, nv>(p, rhs, row, row_end, col, last);
+  if (mr > 8 && row_end - row >= 8) row = gemm_microkernel<8, nv>(p, rhs, row, row_end, col, last);
+  if (mr > 4 && row_end - row >= 4) row = gemm_microkernel<4, nv>(p, rhs, row, row_end, col, last);
+  if (row_end - row >= 2) row = gemm_microkernel<2, nv>(p, rhs, row, row_end, col, last);
+  if (row_end > row) gemm_microkernel<1, nv>(p, rhs, row, row_end, col, last);
 }
 
 }  // namespace
 
-void multiply_panels(const Product& p, const float* rhs, size_t row_begin, size_t row_end, size_t col_begin,
-                     size_t col_end) {
+void gemm_panels(const Product& p, const float* rhs, size_t row_begin, size_t row_end, size_t col_begin,
+                 size_t col_end) {
   size_t left = (col_end - col_begin + Vec::lanes - 1) / Vec::lanes;
   for (size_t vector = 0; left > 0;) {
     const size_t nv = next_tile_vectors(left), col = col_begin + vector * Vec::lanes;
@@ -198,29 +198,29 @@ void multiply_panels(const Product& p, const float* rhs, size_t row_begin, size_
     const size_t last = left == nv ? col_end - col - (nv - 1) * Vec::lanes : Vec::lanes;
     switch (nv) {
       case 1:
-        multiply_columns<1>(p, b, row_begin, row_end, col, last);
+        gemm_columns<1>(p, b, row_begin, row_end, col, last);
         break;
       case 2:
-        multiply_columns<2>(p, b, row_begin, row_end, col, last);
+        gemm_columns<2>(p, b, row_begin, row_end, col, last);
         break;
       case 3:
-        if constexpr (k_tile_vectors >= 3) multiply_columns<3>(p, b, row_begin, row_end, col, last);
+        if constexpr (k_tile_vectors >= 3) gemm_columns<3>(p, b, row_begin, row_end, col, last);
         break;
       default:
-        if constexpr (k_tile_vectors >= 4) multiply_columns<4>(p, b, row_begin, row_end, col, last);
+        if constexpr (k_tile_vectors >= 4) gemm_columns<4>(p, b, row_begin, row_end, col, last);
     }
     vector += nv;
     left -= nv;
   }
 }
 
-void multiply(const Product& p, size_t m, size_t n, const float* rhs) {
+void gemm_blocked(const Product& p, size_t m, size_t n, const float* rhs) {
   // The lhs of a block (16 KB) and one panel of rhs stay in the cache together.
   const size_t row_floats = p.k * p.runs;
   constexpr size_t block_floats = 4096;
   size_t block = row_floats == 0 ? m : block_floats / row_floats / k_row_step * k_row_step;
   if (block == 0) block = k_row_step;
-  for (size_t row = 0; row < m; row += block) multiply_panels(p, rhs, row, m - row < block ? m : row + block, 0, n);
+  for (size_t row = 0; row < m; row += block) gemm_panels(p, rhs, row, m - row < block ? m : row + block, 0, n);
 }
 
 }  // namespace lemore::kernels::LEMORE_ISA_NAME

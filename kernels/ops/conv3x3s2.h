@@ -14,7 +14,7 @@ namespace lemore::kernels {
 /// Units     row_begin..row_end select output rows, so that callers can split work; out_w = ceil(w/2).
 /// Accuracy  as Gemm with k = 27.
 /// Source    spec, section "The network", 1.
-struct StemConv {
+struct Conv3x3s2 {
   const float* x = nullptr;
   size_t x_stride = 0;
   size_t out_w = 0, out_c = 0;
@@ -24,7 +24,5 @@ struct StemConv {
   Activation activation = Activation::relu6;
   float* y = nullptr;
 };
-
-using F32StemConv = void (*)(const StemConv&);
 
 }  // namespace lemore::kernels

@@ -1,19 +1,19 @@
-#include "kernels/ops/pool.h"
+#include "kernels/ops/average_pool.h"
 
-#include "reference/pool.h"
+#include "reference/average_pool.h"
 #include "support/kernel_test.h"
 
 namespace lemore::test {
 namespace {
 
+using kernels::AveragePool;
 using kernels::KernelTable;
-using kernels::WindowMean;
 
 /// `gap` values that no window may read lie behind every run of n.
 void check_mean(const KernelTable& table, std::size_t rows, std::size_t cols, std::size_t n, std::size_t gap,
                 float offset, std::uint64_t seed) {
   Random random(seed);
-  WindowMean a;
+  AveragePool a;
   a.rows = rows;
   a.cols = cols;
   a.n = n;
@@ -27,17 +27,17 @@ void check_mean(const KernelTable& table, std::size_t rows, std::size_t cols, st
         x[r * a.row_stride + q * a.col_stride + i] = offset + random.uniform(-1.0f, 1.0f);
   a.x = x.data();
   a.y = y.data();
-  table.window_mean(a);
+  table.average_pool(a);
 
   Comparison comparison(table,
-                        "window_mean rows " + std::to_string(rows) + " cols " + std::to_string(cols) + " n " +
+                        "average_pool rows " + std::to_string(rows) + " cols " + std::to_string(cols) + " n " +
                             std::to_string(n) + " gap " + std::to_string(gap),
                         seed);
   for (std::size_t i = 0; i < n; ++i) {
-    const auto expected = reference::window_mean(a, i);
+    const auto expected = reference::average_pool(a, i);
     comparison.element(
         {i}, expected.value, static_cast<double>(y[i]),
-        static_cast<double>(kernels::pool_tol) * static_cast<double>(rows + cols) * k_eps * expected.magnitude);
+        static_cast<double>(kernels::average_pool_tol) * static_cast<double>(rows + cols) * k_eps * expected.magnitude);
   }
   comparison.require(y.front_intact(), "wrote outside y");
   check(comparison);
@@ -45,7 +45,7 @@ void check_mean(const KernelTable& table, std::size_t rows, std::size_t cols, st
 
 }  // namespace
 
-TEST_CASE("window_mean is the mean of its window", "[kernels][pool]") {
+TEST_CASE("average_pool is the mean of its window", "[kernels][average_pool]") {
   for_each_table([](const KernelTable& table) {
     std::uint64_t seed = 100;
     const std::size_t lanes = table.lanes;
@@ -57,7 +57,7 @@ TEST_CASE("window_mean is the mean of its window", "[kernels][pool]") {
   });
 }
 
-TEST_CASE("window_mean at the sizes of the network", "[kernels][pool]") {
+TEST_CASE("average_pool at the sizes of the network", "[kernels][average_pool]") {
   for_each_table([](const KernelTable& table) {
     for (const std::size_t c : {8, 9, 16, 17, 20, 28, 40, 80, 96, 150}) {
       check_mean(table, 1, 64, c, 0, 0.0f, 200 + c);       // over the width

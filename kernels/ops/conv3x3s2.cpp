@@ -1,13 +1,12 @@
-#include "kernels/ops/stem_conv.h"
+#include "kernels/ops/conv3x3s2.h"
 
-#include "kernels/ops/declare.h"
-#include "kernels/ops/multiply.h"
+#include "kernels/ops/gemm_microkernel.h"
 
 namespace lemore::kernels::LEMORE_ISA_NAME {
 
 /// A product with k = 27: an output pixel reads three runs of 9 neighbouring floats, its right neighbour starts 2
 /// pixels on.
-void f32_stem_conv(const StemConv& args) {
+void f32_conv3x3s2(const Conv3x3s2& args) {
   Gemm g = {};
   g.lhs_stride = 2 * 3;
   g.dst_stride = args.out_c;
@@ -17,7 +16,7 @@ void f32_stem_conv(const StemConv& args) {
   for (size_t row = args.row_begin; row < args.row_end; ++row) {
     g.lhs = args.x + 2 * row * args.x_stride;
     g.dst = args.y + row * args.out_w * args.out_c;
-    multiply(p, args.out_w, args.out_c, args.weight);
+    gemm_blocked(p, args.out_w, args.out_c, args.weight);
   }
 }
 

@@ -1,6 +1,5 @@
-#include "kernels/ops/pool.h"
+#include "kernels/ops/average_pool.h"
 
-#include "kernels/ops/declare.h"
 #include "kernels/simd/vec.h"
 
 namespace lemore::kernels::LEMORE_ISA_NAME {
@@ -29,7 +28,7 @@ LEMORE_INLINE void add_row(const float* x, size_t cols, size_t col_stride, size_
 }
 
 template <size_t V>
-LEMORE_INLINE void mean_tile(const WindowMean& a, size_t i, size_t last) {
+LEMORE_INLINE void mean_tile(const AveragePool& a, size_t i, size_t last) {
   Vec total[V];
   for (size_t v = 0; v < V; ++v) total[v] = zero();
   for (size_t r = 0; r < a.rows; ++r) add_row<V>(a.x + r * a.row_stride + i, a.cols, a.col_stride, last, total);
@@ -40,7 +39,7 @@ LEMORE_INLINE void mean_tile(const WindowMean& a, size_t i, size_t last) {
 
 // Windows of one column: whole rows are added to y, which stays in L1, so that a map too large for the caches streams
 // through once and in order. Four rows a pass, so that y is read and written for every fourth row only.
-LEMORE_INLINE void mean_of_rows(const WindowMean& a) {
+LEMORE_INLINE void mean_of_rows(const AveragePool& a) {
   const Vec count = set(static_cast<float>(a.rows));
   for (size_t r = 0; r < a.rows; r += 4) {
     const size_t rows = a.rows - r < 4 ? a.rows - r : 4;
@@ -56,7 +55,7 @@ LEMORE_INLINE void mean_of_rows(const WindowMean& a) {
   }
 }
 
-void f32_window_mean(const WindowMean& a) {
+void f32_average_pool(const AveragePool& a) {
   if (a.cols == 1) return mean_of_rows(a);
   size_t i = 0;
   for (; i + 2 * Vec::lanes <= a.n; i += 2 * Vec::lanes) mean_tile<2>(a, i, Vec::lanes);

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstddef>
 
-#include "kernels/ops/pool.h"
+#include "kernels/ops/average_pool.h"
 
 namespace lemore::reference {
 
@@ -12,7 +12,7 @@ struct Mean {
   double value, magnitude;
 };
 
-inline Mean window_mean(const kernels::WindowMean& a, std::size_t i) {
+inline Mean average_pool(const kernels::AveragePool& a, std::size_t i) {
   double sum = 0, magnitude = 0;
   for (std::size_t r = 0; r < a.rows; ++r)
     for (std::size_t q = 0; q < a.cols; ++q) {

@@ -1,4 +1,4 @@
-#include "kernels/ops/stem_conv.h"
+#include "kernels/ops/conv3x3s2.h"
 
 #include "reference/conv.h"
 #include "support/kernel_test.h"
@@ -7,13 +7,13 @@ namespace lemore::test {
 namespace {
 
 using kernels::Activation;
-using kernels::StemConv;
+using kernels::Conv3x3s2;
 
 /// An image of h x w with its border of zeros, weights in panels (NaN beyond out_c must not matter, but the contract
 /// says zero).
 struct Problem {
   Floats x, weight, bias, y;
-  StemConv args;
+  Conv3x3s2 args;
   std::size_t out_h;
 
   Problem(std::size_t h, std::size_t w, std::size_t out_c, std::size_t pad, std::uint64_t seed)
@@ -46,21 +46,21 @@ struct Problem {
 
 }  // namespace
 
-TEST_CASE("stem convolution agrees with its formula", "[kernels][stem]") {
+TEST_CASE("conv3x3s2 agrees with its formula", "[kernels][conv3x3s2]") {
   for_each_table([](const kernels::KernelTable& table) {
     std::uint64_t seed = 1;
     for (const std::size_t out_c : {1, 4, 8, 12, 16, 17, 20, 32, 33}) {
       for (const std::size_t h : {1, 2, 5}) {
         for (const std::size_t w : {1, 2, 3, 11, 12, 13, 14, 27, 64}) {
           Problem problem(h, w, out_c, w % 3, ++seed);
-          table.stem_conv(problem.args);
+          table.conv3x3s2(problem.args);
           std::ostringstream what;
-          what << "stem_conv " << h << "x" << w << " to " << out_c << " channels";
+          what << "conv3x3s2 " << h << "x" << w << " to " << out_c << " channels";
           Comparison comparison(table, what.str(), seed);
           for (std::size_t row = 0; row < problem.out_h; ++row) {
             for (std::size_t column = 0; column < problem.args.out_w; ++column) {
               for (std::size_t i = 0; i < out_c; ++i) {
-                const reference::Bounded expected = reference::stem_conv(problem.args, row, column, i);
+                const reference::Bounded expected = reference::conv3x3s2(problem.args, row, column, i);
                 comparison.element({row, column, i}, expected.value,
                                    problem.y[(row * problem.args.out_w + column) * out_c + i], expected.tolerance);
               }
@@ -75,14 +75,14 @@ TEST_CASE("stem convolution agrees with its formula", "[kernels][stem]") {
   });
 }
 
-TEST_CASE("rows of the stem can be split anywhere", "[kernels][stem]") {
+TEST_CASE("rows of conv3x3s2 can be split anywhere", "[kernels][conv3x3s2]") {
   for_each_table([](const kernels::KernelTable& table) {
     Problem whole(15, 33, 16, 0, 3), parts(15, 33, 16, 0, 3);
-    table.stem_conv(whole.args);
+    table.conv3x3s2(whole.args);
     for (std::size_t row = 0; row < parts.out_h; row += 3) {
       parts.args.row_begin = row;
       parts.args.row_end = std::min(row + 3, parts.out_h);
-      table.stem_conv(parts.args);
+      table.conv3x3s2(parts.args);
     }
     CHECK(std::memcmp(whole.y.data(), parts.y.data(), whole.y.size() * sizeof(float)) == 0);
   });

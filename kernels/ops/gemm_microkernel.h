@@ -1,6 +1,6 @@
 #pragma once
 
-// Products of small matrices in registers, shared by gemm, the stem convolution and nested attention.
+// Products of small matrices in registers, shared by the kernels that multiply.
 
 #include "kernels/ops/gemm.h"
 
@@ -18,10 +18,13 @@ struct Product {
 
 /// Rows row_begin..row_end of the columns col_begin (start of a panel)..col_end; rhs is the panel of col_begin.
 /// Whole vectors of rhs are read: col_end falls on the end of one, or what lies behind is readable.
-void multiply_panels(const Product& p, const float* rhs, size_t row_begin, size_t row_end, size_t col_begin,
-                     size_t col_end);
+void gemm_panels(const Product& p, const float* rhs, size_t row_begin, size_t row_end, size_t col_begin,
+                 size_t col_end);
 
 /// All m rows and n columns, in blocks of rows that fit the first-level cache. The same requirement.
-void multiply(const Product& p, size_t m, size_t n, const float* rhs);
+void gemm_blocked(const Product& p, size_t m, size_t n, const float* rhs);
+
+/// The kernel itself (gemm.cpp), for kernels that end in a whole product.
+void f32_gemm(const Gemm& g);
 
 }  // namespace lemore::kernels::LEMORE_ISA_NAME

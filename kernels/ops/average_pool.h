@@ -9,17 +9,15 @@ namespace lemore::kernels {
 ///
 /// One kernel for the pools of coordinate attention (over the width: rows = 1, cols = w, n = c; over the height: rows =
 /// h, cols = 1, n = a run of w*c values), the global mean and one window of an adaptive average pool. Each row is
-/// summed first, then the rows, then one division: pool_tol * (rows + cols) * 2^-24 * mean |x|. Requires  rows, cols >=
+/// summed first, then the rows, then one division: average_pool_tol * (rows + cols) * 2^-24 * mean |x|. Requires  rows, cols >=
 /// 1; strides in elements; x and y do not overlap.
-struct WindowMean {
+struct AveragePool {
   size_t rows = 1, cols = 1, n = 0;
   size_t row_stride = 0, col_stride = 0;
   const float* x = nullptr;
   float* y = nullptr;
 };
 
-constexpr float pool_tol = 2.0f;
-
-using F32WindowMean = void (*)(const WindowMean&);
+constexpr float average_pool_tol = 2.0f;
 
 }  // namespace lemore::kernels
