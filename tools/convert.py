@@ -13,19 +13,16 @@ from pathlib import Path
 try:
     import numpy as np
     import torch
-    from lemore_torch import checkpoint, safetensors
+    from lemore_torch import checkpoint, safetensors, weight_file
     from lemore_torch.config import Config, ConfigError
     from lemore_torch.data import MEAN, STD, DataError, Labels
     from lemore_torch.inference_form import inference_form
     from lemore_torch.model import LeMoRe
+    from lemore_torch.weight_file import FORMAT_VERSION
 except ImportError as error:
     sys.exit(
         f"convert.py: {error}; install it (apt-get install python3-torch python3-pil) and run with /usr/bin/python3"
     )
-
-FORMAT_VERSION = "1"
-WRAPPERS = ("state_dict", "model")
-PREFIXES = ("module.", "backbone.")
 
 
 class ConvertError(ValueError):
@@ -38,6 +35,7 @@ def arguments(argv=None):
     parser.add_argument("-o", "--output", required=True, help="the .safetensors file to write")
     parser.add_argument("--config", help="configuration JSON (default: the one in the input)")
     parser.add_argument("--labels", help="labels JSON (default: those in the input, else made up)")
+    parser.add_argument("--key", metavar="NAME", help="where in the checkpoint the weights are, with dots: ema.state_dict")
     parser.add_argument("--prefix", default="", help="take only the tensors whose names start with this")
     parser.add_argument("--license", default="unspecified", help="terms of the weights, kept in the file")
     parser.add_argument("--metrics", help="JSON file of measured figures (default: those in the input)")
@@ -47,50 +45,14 @@ def arguments(argv=None):
     return parser.parse_args(argv)
 
 
-def strip(name):
-    while name.startswith(PREFIXES):
-        name = name.split(".", 1)[1]
-    return name
-
-
-def read_training_form(path, prefix=""):
+def read_training_form(path, prefix="", key=None):
     """Returns ({name: array}, extras) with the extras that the file carries: config, labels, metrics."""
-    if Path(path).suffix == ".safetensors":
-        try:
-            tensors, metadata = safetensors.read(path)
-        except OSError as error:
-            raise ConvertError(f"{path}: {error.strerror}") from None
-        extras = {}
-        for key in ("config", "labels", "metrics"):
-            if key in metadata:
-                try:
-                    extras[key] = json.loads(metadata[key])
-                except ValueError as error:
-                    raise ConvertError(f"{path}: metadata '{key}': {error}") from None
-    else:
-        value = checkpoint.read(path)
-        if not isinstance(value, dict):
-            raise ConvertError(f"{path}: holds a {type(value).__name__}, not a dict of tensors")
-        extras = {key: value[key] for key in ("config", "labels", "metrics") if isinstance(value.get(key), dict)}
-        while True:
-            inner = next((value[key] for key in WRAPPERS if isinstance(value.get(key), dict)), None)
-            if inner is None:
-                break
-            value = inner
-        tensors = value
-    out = {}
-    for name, array in tensors.items():
-        if not isinstance(name, str) or not name.startswith(prefix):
-            continue
-        short = strip(name[len(prefix) :])
-        if short in out:
-            raise ConvertError(f"{path}: two tensors called '{short}'")
-        if not isinstance(array, np.ndarray):
-            raise ConvertError(f"{path}: '{name}' is a {type(array).__name__}, not a tensor")
-        out[short] = array
-    if not out:
-        raise ConvertError(f"{path}: no tensors" + (f" called '{prefix}...'" if prefix else ""))
-    return {name: array for name, array in out.items() if not name.endswith("num_batches_tracked")}, extras
+    weights = checkpoint.load(path, key, prefix)
+    if weights.folded:
+        raise ConvertError(f"{path}: is a file that convert.py wrote; it needs the checkpoint that was converted")
+    for note in weights.notes:
+        print(f"{path}: {note}", file=sys.stderr)
+    return checkpoint.training_state(weights), weights.extras
 
 
 def some(names, limit=3):
@@ -106,10 +68,13 @@ def check_state(state, config, where):
     }
     if wanted.keys() - state.keys():
         raise ConvertError(f"{where}: missing {some(wanted.keys() - state.keys())}")
-    if state.keys() - wanted.keys():
-        raise ConvertError(f"{where}: not part of this configuration: {some(state.keys() - wanted.keys())}")
+    extra = {name for name in state.keys() - wanted.keys() if isinstance(state[name], np.ndarray)}
+    if extra:
+        raise ConvertError(f"{where}: not part of this configuration: {some(extra)}")
     for name, shape in wanted.items():
         array = state[name]
+        if not isinstance(array, np.ndarray):
+            raise ConvertError(f"{where}: '{name}' is {array!r:.60}, not a tensor")
         if array.shape != shape:
             raise ConvertError(f"{where}: '{name}' is {list(array.shape)}, the configuration asks for {list(shape)}")
         if array.dtype.kind != "f":
@@ -124,7 +89,7 @@ def build_model(state, config, where):
     """LeMoRe(config) with the weights of `state`, checked, in evaluation mode."""
     check_state(state, config, where)
     model = LeMoRe(config).eval()
-    model.load_state_dict({name: torch.from_numpy(array).float() for name, array in state.items()}, strict=False)
+    model.load_state_dict({name: torch.tensor(state[name]).float() for name in state if isinstance(state[name], np.ndarray)}, strict=False)
     return model
 
 
@@ -168,21 +133,48 @@ def convert(state, config, labels, output, source, license_text="unspecified", m
     }
     metadata = {"format": "lemore", "format_version": FORMAT_VERSION, "architecture": "lemore"}
     metadata.update({key: json.dumps(value, ensure_ascii=False) for key, value in texts.items()})
-    safetensors.write(output, tensors, metadata)
+    try:
+        safetensors.write(output, tensors, metadata, weight_file.check)
+    except weight_file.WeightFileError as error:
+        raise ConvertError(f"{source}: would become a file that lemore refuses: {error}") from None
     return tensors
 
 
 def load_json(path):
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise ConvertError(f"{path}: {error}") from None
+    try:
+        return weight_file.parse_json(text, path)
+    except weight_file.WeightFileError as error:
+        raise ConvertError(str(error)) from None
+
+
+def plain_figures(value, depth=0):
+    """Measured figures of a checkpoint as JSON has them: tensors and numpy numbers become numbers, what is no number
+    (NaN, the score of a class that was not there) null, and what is no figure at all is left out."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, (bool, int, str, type(None))):
+        return value
+    if isinstance(value, dict) and depth < 16:
+        return {str(k): plain_figures(v, depth + 1) for k, v in value.items() if _is_figure(v)}
+    if isinstance(value, (list, tuple)) and depth < 16:
+        return [plain_figures(v, depth + 1) for v in value if _is_figure(v)]
+    return None
+
+
+def _is_figure(value):
+    return isinstance(value, (bool, int, float, str, dict, list, tuple, np.ndarray, type(None)))
 
 
 def run(args):
     if Path(args.output).resolve() == Path(args.input).resolve():
         raise ConvertError(f"{args.output}: is the input")
-    state, extras = read_training_form(args.input, args.prefix)
+    state, extras = read_training_form(args.input, args.prefix, args.key)
     config = configuration(args, extras)
     labels = Labels.load(args.labels) if args.labels else None
     if labels is None and "labels" in extras:
@@ -190,7 +182,7 @@ def run(args):
             labels = Labels.from_json(extras["labels"])
         except (ValueError, KeyError, TypeError) as error:
             raise ConvertError(f"{args.input}: labels: {type(error).__name__}: {error}") from None
-    metrics = load_json(args.metrics) if args.metrics else extras.get("metrics")
+    metrics = load_json(args.metrics) if args.metrics else plain_figures(extras.get("metrics"))
     tensors = convert(state, config, labels, args.output, args.input, args.license, metrics, args.label_map)
     count = sum(array.size for array in tensors.values())
     print(f"{args.output}: {len(tensors)} tensors, {count:,} values, {Path(args.output).stat().st_size / 1e6:.2f} MB",

@@ -1,238 +1,378 @@
-"""Reading tensors out of a PyTorch checkpoint without running anything that stands in it.
+"""Trained weights out of the files that people have, whatever wraps them. Nothing in a file is ever executed."""
 
-A pickle may name any function and have it called. This reader answers only to the few names that tensors need, with
-stand-ins of its own that build numpy arrays; any other name is an error that says it. Both of torch.save's formats,
-the zip archive and the older sequence of pickles, are read. BF16 becomes F32, everything else keeps its type.
-"""
-
-import io
-import math
-import pickle
-import zipfile
-from collections import OrderedDict
+import json
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Dict, List, Optional
 
 import numpy as np
+import torch
 
-_STORAGES = {
-    "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "BFloat16Storage": "bf16",
-    "LongStorage": "<i8", "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1",
-    "BoolStorage": "?",
-}  # fmt: skip
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-_LEGACY_VERSION = 1001
+from . import safetensors, unpickle
+from .config import Config, ConfigError
+from .inference_form import training_form
+from .model import resample_operator
+
+# Where training programs put the weights, the likeliest first.
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params", "student",
+            "generator", "state_dict_ema", "ema_state_dict", "model_ema", "ema_model", "ema", "teacher")  # fmt: skip
+# Parts that wrappers of modules put into names.
+_WRAPPED = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"}
+_AVERAGED = {"ema", "swa", "teacher", "averaged", "average", "avg", "shadow"}
+_NO_WEIGHTS = {"optim", "optimizer", "optimizers", "scheduler", "schedulers", "scaler", "rng", "message", "hub",
+               "criterion", "loss", "discriminator", "callbacks", "loops"}  # fmt: skip
+_COUNTERS = ("num_batches_tracked", "n_averaged", "total_ops", "total_params")  # kept beside weights, no part of them
+_EXTRAS = ("config", "labels", "metrics", "meta", "format")
 
 
 class CheckpointError(ValueError):
-    """A file that is no checkpoint, or one that asks for more than tensors; the message names the file."""
+    """A file whose weights can't be had; one line that names the file."""
 
 
-def bf16_to_f32(raw) -> np.ndarray:
-    """Little-endian BF16 bytes to F32."""
-    return (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)
+@dataclass
+class Weights:
+    """Tensors by name, wrappings removed, and what else the file says."""
 
+    path: Path
+    state: Dict[str, np.ndarray]
+    names: Dict[str, str] = field(default_factory=dict)  # as the file has them
+    extras: dict = field(default_factory=dict)  # config, labels, metrics, meta
+    metadata: Dict[str, str] = field(default_factory=dict)  # of a safetensors file
+    notes: List[str] = field(default_factory=list)  # lines to be shown: what was chosen, what was stepped over
 
-class _Inert:
-    """Base of the stand-ins: no attributes can be set from the pickle."""
-
-    __slots__ = ()
-
-    def __setstate__(self, _state):
-        raise pickle.UnpicklingError("sets attributes of a function")
-
-
-class _StorageType(_Inert):
-    __slots__ = ("dtype",)
-
-    def __init__(self, dtype):
-        self.dtype = dtype
-
-
-class _Storage(_Inert):
-    """Raw data of one storage; in the old format the bytes come after the pickle that names it."""
-
-    __slots__ = ("dtype", "count", "raw")
-
-    def __init__(self, dtype, count, raw=None):
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise pickle.UnpicklingError(f"storage of {count!r} elements")
-        self.dtype, self.count, self.raw = dtype, count, raw
+    def own(self, name):
+        return self.names.get(name, name)
 
     @property
-    def item_bytes(self):
-        return 2 if self.dtype == "bf16" else np.dtype(self.dtype).itemsize
-
-    def array(self):
-        if self.raw is None or len(self.raw) != self.count * self.item_bytes:
-            have = "no data" if self.raw is None else f"{len(self.raw)} bytes"
-            raise pickle.UnpicklingError(f"storage of {self.count} elements has {have}")
-        return bf16_to_f32(self.raw) if self.dtype == "bf16" else np.frombuffer(self.raw, self.dtype)
+    def folded(self):
+        """Whether this is a file that convert.py wrote."""
+        return self.metadata.get("format") == "lemore"
 
 
-class _Tensor(_Inert):
-    __slots__ = ("storage", "offset", "size", "stride")
-
-    def array(self):
-        """The tensor as an array of its own; every element checked to lie in the storage."""
-        numbers = (self.offset, *self.size, *self.stride)
-        if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in numbers) or len(self.size) != len(
-            self.stride
-        ):
-            raise pickle.UnpicklingError(f"tensor of size {self.size}, stride {self.stride}, offset {self.offset}")
-        flat, count = self.storage.array(), math.prod(self.size)
-        last = self.offset + sum((n - 1) * s for n, s in zip(self.size, self.stride)) if count else self.offset - 1
-        if last >= len(flat) or count > len(flat):
-            raise pickle.UnpicklingError(f"tensor of size {self.size} reaches beyond its {len(flat)} stored elements")
-        if not count:
-            return np.zeros(self.size, flat.dtype)
-        strides = [s * flat.itemsize for s in self.stride]
-        return np.lib.stride_tricks.as_strided(flat[self.offset :], self.size, strides).copy()
-
-
-class _RebuildTensor(_Inert):
-    __slots__ = ()
-
-    def __call__(self, storage, offset, size, stride, *_ignored):
-        if not isinstance(storage, _Storage) or not isinstance(size, tuple) or not isinstance(stride, tuple):
-            raise pickle.UnpicklingError("a tensor without a storage")
-        tensor = _Tensor()
-        tensor.storage, tensor.offset, tensor.size, tensor.stride = storage, offset, size, stride
-        return tensor
+def what_it_is(head: bytes) -> Optional[str]:
+    """What a file that holds no weights seems to be, by its first bytes, with advice; None when it may hold some."""
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if not head:
+        return "an empty file"
+    if text.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the weights: fetch the file itself with 'git lfs pull'"
+    if text.startswith(b"<"):
+        return "HTML or XML: the download was a web page, not the file"
+    if text.startswith(b"{"):
+        return "JSON text, not weights"
+    for magic, name in ((b"\x89HDF", "an HDF5 file (Keras)"), (b"GGUF", "a GGUF file"), (b"\x1f\x8b", "gzip: unpack it"),
+                        (b"\x89PNG", "a PNG picture"), (b"\xff\xd8\xff", "a JPEG picture"), (b"\x93NUMPY", "a .npy array"),
+                        (b"7z\xbc\xaf", "a 7z archive: unpack it"), (b"BZh", "bzip2: unpack it"),
+                        (b"\xfd7zXZ", "xz: unpack it"), (b"Rar!", "a RAR archive: unpack it")):  # fmt: skip
+        if head.startswith(magic):
+            return name
+    if head[257:262] == b"ustar" or (head.startswith(b"sys_info") or head.startswith(b"storages")):
+        return "a tar archive (or a file of PyTorch before 0.1.10): unpack it, or save it anew with a later PyTorch"
+    if head.startswith(b"\x08") and b"onnx" in head[:64].lower():
+        return "an ONNX model: convert the PyTorch checkpoint that it was made from"
+    return None
 
 
-class _RebuildParameter(_Inert):
-    __slots__ = ()
-
-    def __call__(self, data, *_ignored):
-        return data
+def _looks_like_safetensors(head):
+    return len(head) > 9 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= safetensors.MAX_HEADER
 
 
-class _MakeDict(_Inert):
-    __slots__ = ()
-
-    def __call__(self, pairs=()):
-        return _Dict(pairs)
-
-
-class _MakeSize(_Inert):
-    __slots__ = ()
-
-    def __call__(self, sizes=()):
-        return tuple(sizes)
-
-
-class _Dict(OrderedDict):
-    def __setstate__(self, _state):
-        pass  # state_dict()'s _metadata: versions of modules
-
-
-_ALLOWED = {
-    ("collections", "OrderedDict"): _MakeDict,
-    ("torch", "Size"): _MakeSize,
-    ("torch._utils", "_rebuild_tensor"): _RebuildTensor,
-    ("torch._utils", "_rebuild_tensor_v2"): _RebuildTensor,
-    ("torch._utils", "_rebuild_parameter"): _RebuildParameter,
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file, storage_of):
-        super().__init__(file, encoding="utf-8")
-        self._storage_of = storage_of
-
-    def find_class(self, module, name):
-        if module == "torch" and name in _STORAGES:
-            return _StorageType(_STORAGES[name])
-        try:
-            return _ALLOWED[module, name]()
-        except KeyError:
-            raise pickle.UnpicklingError(f"asks for {module}.{name}, which is not a tensor's") from None
-
-    def persistent_load(self, pid):
-        if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage" or not isinstance(pid[1], _StorageType):
-            raise pickle.UnpicklingError("refers to something that is not a storage")
-        if len(pid) > 5 and pid[5] is not None:
-            raise pickle.UnpicklingError("storage that is a view of another")
-        return self._storage_of(pid[1].dtype, str(pid[2]), pid[4])
-
-
-def _read_zip(file):
-    with zipfile.ZipFile(file) as archive:
-        entries = {info.filename: info for info in archive.infolist()}
-        pickles = [name for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
-        if len(pickles) != 1:
-            raise pickle.UnpicklingError("a zip archive, but not of torch.save (no data.pkl)")
-        if any(info.compress_type != zipfile.ZIP_STORED for info in entries.values()):
-            raise pickle.UnpicklingError("compressed entries, which torch.save never writes")
-        root = pickles[0][: -len("data.pkl")]
-        if root + "byteorder" in entries and archive.read(root + "byteorder") != b"little":
-            raise pickle.UnpicklingError("byte order is not little-endian")
-        storages = {}
-
-        def storage_of(dtype, key, count):
-            if key not in storages:
-                if f"{root}data/{key}" not in entries:
-                    raise pickle.UnpicklingError(f"storage '{key}' is missing")
-                storages[key] = _Storage(dtype, count, archive.read(f"{root}data/{key}"))
-            return storages[key]
-
-        return _resolve(_Unpickler(io.BytesIO(archive.read(pickles[0])), storage_of).load())
-
-
-def _read_legacy(file):
-    storages = {}
-
-    def storage_of(dtype, key, count):
-        return storages.setdefault(key, _Storage(dtype, count))
-
-    def load():
-        return _Unpickler(file, storage_of).load()
-
-    if load() != _LEGACY_MAGIC:
-        raise pickle.UnpicklingError("not written by torch.save")
-    if load() != _LEGACY_VERSION:
-        raise pickle.UnpicklingError("unknown version of torch.save's older format")
-    load()  # the writer's byte order and integer sizes
-    value, keys = load(), load()
-    if not isinstance(keys, list):
-        raise pickle.UnpicklingError("no list of storages")
-    for key in keys:
-        storage = storages.get(str(key))
-        if storage is None:
-            raise pickle.UnpicklingError(f"storage '{key}' belongs to no tensor")
-        count = int.from_bytes(file.read(8), "little", signed=True)
-        if count != storage.count:
-            raise pickle.UnpicklingError(f"storage '{key}' has {count} elements, not {storage.count}")
-        storage.raw = file.read(count * storage.item_bytes)
-    return _resolve(value)
-
-
-def _resolve(value, depth=0):
-    """Tensors to arrays, at any depth of dicts, lists and tuples."""
-    if depth > 50:
-        raise pickle.UnpicklingError("nested too deeply")
-    if isinstance(value, _Tensor):
-        return value.array()
-    if isinstance(value, dict):
-        return {key: _resolve(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_resolve(item, depth + 1) for item in value]
-    if isinstance(value, _Inert):
-        raise pickle.UnpicklingError("holds a function where data is expected")
-    return value
+def _head(path):
+    try:
+        if path.is_dir():
+            raise CheckpointError(f"{path}: is a folder")
+        with open(path, "rb") as file:
+            return file.read(512)
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror or error}") from None
 
 
 def read(path):
-    """What was saved: dicts, lists, numbers, strings, and arrays for tensors."""
+    """What torch.save (or pickle) wrote: dicts, lists, numbers, strings, arrays for tensors, unpickle.Foreign for
+    objects of classes that are not known. The arrays are not to be written to."""
     path = Path(path)
+    kind = what_it_is(_head(path))
+    if kind:
+        raise CheckpointError(f"{path}: is {kind}")
     try:
-        with open(path, "rb") as file:
-            if zipfile.is_zipfile(path):
-                return _read_zip(file)
-            file.seek(0)
-            return _read_legacy(file)
+        return unpickle.read(path)
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}") from None
     except Exception as error:  # an unpickler fed with garbage may raise anything
-        text = str(error) or type(error).__name__
+        text = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise CheckpointError(f"{path}: not a checkpoint that can be read: {text}") from None
+
+
+def _tokens(name):
+    return set(re.split("[^a-z]+", str(name).lower()))
+
+
+def _is_state(value):
+    return any(isinstance(k, str) and "." in k and isinstance(v, np.ndarray) for k, v in value.items())
+
+
+def _unwrap(name):
+    parts = [part for part in name.split(".") if part not in _WRAPPED]
+    return ".".join(parts)
+
+
+def _split(path, value):
+    """The state dicts that lie in `value` side by side as names: model.x, teacher.x."""
+    groups, rest = {}, {}
+    for name, item in value.items():
+        first = _unwrap(name).split(".")[0] if isinstance(name, str) else ""
+        if first in WRAPPERS and isinstance(item, np.ndarray):
+            groups.setdefault(first, {})[name] = item
+        else:
+            rest[name] = item
+    if not groups:
+        return [(path, value)]
+    largest = max(len(group) for group in groups.values())
+    found = [(path + (first,), group) for first, group in groups.items()]
+    return found + ([(path, rest)] if _is_state(rest) and 2 * len(rest) > largest else [])
+
+
+def _candidates(value, path=(), depth=0):
+    """[(path of keys, state dict)] in the order of the file."""
+    if not isinstance(value, dict) or depth > 6:
+        return []
+    found = _split(path, value) if _is_state(value) else []
+    for key, item in value.items():
+        if isinstance(key, str) and isinstance(item, dict) and not _tokens(key) & _NO_WEIGHTS:
+            found += _candidates(item, path + (key,), depth + 1)
+    return found
+
+
+def _listing(found):
+    return ", ".join(f"'{'.'.join(path) or '(top)'}' ({len(state)})" for path, state in found[:8])
+
+
+def _choose(found, value, key, where):
+    """One of the candidates, and the line that says which where there was a choice."""
+    if key is not None:
+        for path, state in found:
+            if key == ".".join(path):
+                return path, state, []
+        inside = [c for c in found if (".".join(c[0]) + ".").startswith(key + ".")]
+        if len(inside) == 1:
+            return (*inside[0], [])
+        item = value
+        for part in key.split("."):
+            item = item.get(part) if isinstance(item, dict) else None
+        if isinstance(item, dict) and any(isinstance(v, np.ndarray) for v in item.values()):
+            return tuple(key.split(".")), item, []
+        hint = f"weights are under {_listing(found)}" if found else "no weights are in the file"
+        raise CheckpointError(f"{where}: no weights under '{key}'; {hint}")
+    if not found:
+        return (), value, []
+
+    # mmengine swaps the two on saving: then 'state_dict' holds the average, and 'ema_state_dict' the last weights.
+    meta = value.get("meta")
+    saved_by_mmengine = "message_hub" in value or (isinstance(meta, dict) and "mmengine_version" in meta)
+    swapped = saved_by_mmengine and {("state_dict",), ("ema_state_dict",)} <= {path[:1] for path, _ in found}
+
+    def averaged(path):
+        if swapped and path[:1] in (("state_dict",), ("ema_state_dict",)):
+            return path[0] == "state_dict"
+        return any(_tokens(part) & _AVERAGED for part in path)
+
+    def rank(candidate):
+        path = candidate[0]
+        if averaged(path):
+            return 0, 0
+        known = [WRAPPERS.index(part) for part in path if part in WRAPPERS]
+        return (1, min(known, default=0)) if known or not path else (2, 0)
+
+    ordered = sorted(found, key=rank)
+    path, state = ordered[0]
+    if len(found) > 1:
+        if rank(ordered[0])[0] == 2 and rank(ordered[1])[0] == 2:
+            raise CheckpointError(f"{where}: several sets of weights: {_listing(found)}; choose with --key NAME")
+        others = ", ".join(f"'{'.'.join(p) or '(top)'}'" for p, _ in ordered[1:5])
+        kind = "the averaged weights" if averaged(path) else "the weights"
+        return path, state, [f"takes {kind} under '{'.'.join(path) or '(top)'}'; --key chooses another: {others}"]
+    return path, state, ["takes the averaged weights under '" + ".".join(path) + "'"] if averaged(path) else []
+
+
+def _clean(tensors, group, prefix, where):
+    """(state, names): wrappings and counters gone. `group` is the first part of the names where they were split by it."""
+    state, names = {}, {}
+    for name, array in tensors.items():
+        if not isinstance(name, str) or not name.startswith(prefix):
+            continue
+        short = _unwrap(name[len(prefix) :])
+        if group and short.startswith(group + "."):
+            short = short[len(group) + 1 :]
+        if short.split(".")[-1] in _COUNTERS or short == "steps":
+            continue
+        if short in state:
+            raise CheckpointError(f"{where}: two tensors called '{short}': '{names[short]}' and '{name}'")
+        state[short], names[short] = array, name
+    flat = {_unwrap(name[len(prefix) :]).replace(".", "_") for name in tensors if isinstance(name, str)}
+    for name in [n for n in state if n.startswith("ema_") and "." not in n and n[4:] in flat]:
+        del state[name], names[name]  # mmcv's copies: the last weights, when the named ones are the average
+    return state, names
+
+
+def _instead(value, path=(), depth=0):
+    """What stands where tensors were looked for."""
+    for key, item in value.items():
+        if isinstance(item, unpickle.Foreign):
+            return f": '{'.'.join((*path, str(key)))[:80]}' is {item!r:.80}"
+        if isinstance(item, dict) and depth < 6:
+            said = _instead(item, (*path, str(key)), depth + 1)
+            if said:
+                return said
+    return f"; it has {', '.join(repr(key)[:40] for key in list(value)[:6])}" if value and not path else ""
+
+
+def load(path, key=None, prefix="") -> Weights:
+    """The weights of a .pth, .pt, .bin, .pkl or .safetensors file (told by its bytes, not by its name)."""
+    path = Path(path)
+    head = _head(path)
+    if _looks_like_safetensors(head):
+        try:
+            tensors, metadata = safetensors.read(path)
+        except safetensors.FormatError as error:
+            raise CheckpointError(str(error)) from None
+        extras = {}
+        for name in _EXTRAS[:3]:
+            if name in metadata:
+                try:
+                    extras[name] = json.loads(metadata[name])
+                except (ValueError, RecursionError) as error:
+                    raise CheckpointError(f"{path}: metadata '{name}': {error}") from None
+        if prefix:
+            tensors = {name: array for name, array in tensors.items() if name.startswith(prefix)}
+        value = tensors
+    else:
+        value, metadata = read(path), {}
+        if not isinstance(value, dict):
+            kind = repr(value) if isinstance(value, unpickle.Foreign) else f"a {type(value).__name__}"
+            raise CheckpointError(f"{path}: holds {kind[:80]}, not a dict of tensors")
+        extras = {name: value[name] for name in _EXTRAS if isinstance(value.get(name), dict)}
+    found = [] if prefix and key is None else _candidates(value)
+    where, tensors, notes = _choose(found, value, key, path)
+    if prefix and key is None:  # the user says which names count: take the first dict that has any
+        for _, state in [((), value)] + _candidates(value):
+            if any(isinstance(name, str) and name.startswith(prefix) for name in state):
+                tensors = state
+                break
+    group = where[-1] if where and where[-1] in WRAPPERS else None
+    state, names = _clean(tensors, group, prefix, path)
+    if not any(isinstance(array, np.ndarray) for array in state.values()):
+        said = f" called '{prefix}...'" if prefix else ""
+        raise CheckpointError(f"{path}: no tensors{said}{_instead(value)}")
+    return Weights(path, state, names, extras, metadata, notes)
+
+
+def training_state(weights: Weights):
+    """The weights by the names of the training form; those of a file of convert.py are taken apart."""
+    if not weights.folded:
+        state = weights.state
+        if state.keys() & {"backbone.stem.conv.weight"}:
+            state = {name[9:] if name.startswith("backbone.") else name: array for name, array in state.items()}
+        return state
+    if weights.metadata.get("architecture") != "lemore":
+        raise CheckpointError(f"{weights.path}: is of architecture '{weights.metadata.get('architecture')}'")
+    try:
+        return training_form(Config.from_json(weights.extras["config"]), weights.state)
+    except (ConfigError, KeyError) as error:
+        raise CheckpointError(f"{weights.path}: {error}") from None
+
+
+def initialise(model, path, key=None) -> str:
+    """Puts the weights of a file into `model`: anything that convert.py takes, and the files that it writes.
+
+    Axis operators are resampled to the model's sizes. Where only the classes differ, the classifier keeps the weights
+    that the model had; an ImageNet classifier gives everything but the head. Whatever else does not fit is a
+    CheckpointError that names the tensor. Returns one line that says what was done.
+
+    In a file of convert.py BatchNorm is folded. It is taken apart exactly as far as evaluation goes: each norm becomes
+    scale 1, and its statistics those that change nothing. Training normalises with the batch's own statistics, which
+    that does not foresee: call settle_norms() with a few batches before training goes on.
+    """
+    weights = load(path, key)
+    state = training_state(weights)
+    wanted = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    head, classifier = tuple(type(model).HEAD), tuple(type(model).CLASSIFIER)
+    chosen, resampled, kept, misfits = {}, 0, [], []
+    for name, tensor in wanted.items():
+        array, shape = state.get(name), tuple(tensor.shape)
+        if not isinstance(array, np.ndarray):
+            if not name.startswith(head):
+                misfits.append(f"has no '{weights.own(name)}'")
+            kept.append(name)
+            continue
+        value = torch.tensor(array).to(tensor.dtype)
+        if value.shape != shape and name.endswith((".frontal.weight", ".lateral.weight")) and array.ndim == 4 \
+                and array.shape[0] == array.shape[1] and array.shape[2:] == (1, 1):  # fmt: skip
+            value = resample_operator(value[:, :, 0, 0].double(), shape[0])[:, :, None, None].to(tensor.dtype)
+            resampled += 1
+        if value.shape == shape:
+            chosen[name] = value
+        elif name.startswith(classifier):
+            kept.append(name)
+        else:
+            misfits.append(f"'{weights.own(name)}' is {list(array.shape)}, the configuration asks for {list(shape)}")
+    classifiers_only = all(name.startswith(classifier) for name in kept)
+    of_a_classifier = all(name.startswith(head) for name in kept) and not any(n.startswith(head) for n in chosen)
+    extra = [n for n, a in state.items() if n not in wanted and isinstance(a, np.ndarray) and not n.startswith(head)]
+    misfits += [f"'{weights.own(name)}' is not part of the configuration" for name in extra]
+    if not misfits and not (classifiers_only or of_a_classifier):
+        misfits = [f"has no '{weights.own(name)}'" for name in kept if not name.startswith(classifier)]
+    if misfits or not chosen:
+        more = f" (and {len(misfits) - 1} more)" if len(misfits) > 1 else ""
+        raise CheckpointError(f"{path}: does not fit the configuration: {(misfits or ['nothing of it is there'])[0]}{more}")
+    for name, value in chosen.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise CheckpointError(f"{path}: '{weights.own(name)}' has values that are not finite")
+    model.load_state_dict(chosen, strict=False)
+    said = [f"starts from {Path(path).name}"]
+    if kept:
+        said.append("the classifier anew, as the classes differ" if classifiers_only else
+                    "its encoder only, the head anew")  # fmt: skip
+    if resampled:
+        said.append(f"{resampled} axis operators resampled")
+    if weights.folded:
+        said.append("norms taken apart from the folded weights")
+    return ", ".join(said + weights.notes)
+
+
+def settle_norms(model, batches) -> None:
+    """Gives every BatchNorm the statistics of its input over `batches` and the scale and shift that leave the model's
+    evaluation as it is. After it, training (which uses the batch's statistics) computes what evaluation does."""
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    sums = {norm: [0, 0.0, 0.0] for norm in norms}
+
+    def hook(norm, inputs, _output):
+        x = inputs[0].detach().double()
+        entry = sums[norm]
+        entry[0] += x.numel() // x.shape[1]
+        entry[1] = entry[1] + x.sum((0, 2, 3))
+        entry[2] = entry[2] + (x * x).sum((0, 2, 3))
+
+    hooks = [norm.register_forward_hook(hook) for norm in norms]
+    training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()
+            for batch in batches:
+                model(batch)
+    finally:
+        for each in hooks:
+            each.remove()
+        model.train(training)
+    with torch.no_grad():
+        for norm, (count, total, squares) in sums.items():
+            if count == 0:
+                continue
+            scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+            shift = norm.bias.double() - norm.running_mean.double() * scale
+            mean = total / count
+            variance = (squares / count - mean * mean).clamp(min=0)
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(variance)
+            norm.weight.copy_(scale * torch.sqrt(variance + norm.eps))
+            norm.bias.copy_(shift + scale * mean)

@@ -12,6 +12,10 @@ ATTENTION_KINDS = ("coordinate", "channel", None)
 MAX_SIZE = 16384
 MAX_CHANNELS = 8192
 MAX_LAYERS = 64
+MAX_WIDE_CHANNELS = 65536
+MAX_WEIGHT_BYTES = 1 << 31
+MAX_CLASSES = 256  # a label map has 8 bits a pixel
+MAX_CLASSIFIER_CLASSES = 65536
 
 
 class ConfigError(ValueError):
@@ -199,14 +203,14 @@ class _Reader:
             raise ConfigError(f"{where}.attention: expected coordinate, channel or null, got {json.dumps(attention)}")
         classes_only = v.get("classes_only")
         if classes_only is not None:
-            self._int(classes_only, f"{where}.classes_only", 1, 65536)
+            self._int(classes_only, f"{where}.classes_only", 1, MAX_CLASSIFIER_CLASSES)
 
         def integer(name, low, high):
             return self._int(v.get(name, getattr(default, name)), f"{where}.{name}", low, high)
 
-        return Config(
+        read = Config(
             input_size=tuple(self._int(n, f"{where}.input_size", 32, MAX_SIZE) for n in size),
-            num_classes=integer("num_classes", 1, 65536),
+            num_classes=integer("num_classes", 1, MAX_CLASSES if classes_only is None else MAX_CLASSIFIER_CLASSES),
             stem_channels=integer("stem_channels", 1, MAX_CHANNELS),
             stages=stages or default.stages,
             views=tuple(view for view in VIEWS if view in views),
@@ -220,3 +224,61 @@ class _Reader:
             fusion_stride=integer("fusion_stride", 1, 1024),
             classes_only=classes_only,
         )
+        self._check_size(read)
+        return read
+
+    @staticmethod
+    def _check_size(c: Config):
+        """Refuses what the bounds of single fields let through together."""
+
+        def at_most(what, value, high=MAX_WIDE_CHANNELS):
+            if value > high:
+                raise ConfigError(f"config.{what}: expected at most {high}, got {value}")
+
+        in_c = c.stem_channels
+        for i, stage in enumerate(c.stages):
+            at_most(f"stages[{i}].down: input channels x expansion", in_c * stage.down.expansion)
+            in_c = stage.channels
+            for block in stage.blocks:
+                at_most(f"stages[{i}].blocks: channels x expansion", in_c * block.expansion)
+        at_most("ffn_expansion x token channels", c.ffn_expansion * c.token_channels)
+        if c.nested.enabled:
+            wide = 2 * c.nested.branches * c.nested.key_dim + c.nested.value_dim
+            at_most("nested: 2 x branches x key_dim + value_dim", wide)
+        if 4 * weight_floats(c) > MAX_WEIGHT_BYTES:
+            raise ConfigError(
+                f"config: expected a network of at most {MAX_WEIGHT_BYTES} bytes of weights, got {4 * weight_floats(c)}"
+            )
+
+
+def weight_floats(c: Config) -> int:
+    """How many values the inference form has, padding of panels not counted."""
+
+    def pointwise(in_c, out_c):
+        return in_c * out_c + out_c
+
+    def residual(in_c, out_c, block):
+        mid = in_c * block.expansion
+        expand = pointwise(in_c, mid) if block.expansion != 1 else 0
+        return expand + mid * (block.kernel**2 + 1) + pointwise(mid, out_c)
+
+    total, in_c = pointwise(27, c.stem_channels), c.stem_channels
+    height, width = (-(-n // 2) for n in c.input_size)
+    for stage in c.stages:
+        height, width, n = -(-height // 2), -(-width // 2), stage.channels
+        total += residual(in_c, n, stage.down) + sum(residual(n, n, block) for block in stage.blocks)
+        total += n * n * ("transverse" in c.views) + height**2 * ("frontal" in c.views)
+        total += width**2 * ("lateral" in c.views) + 2 * n + 4 * 4 * n
+        total += {"coordinate": 3, "channel": 2, None: 0}[c.attention] * pointwise(n, n)
+        in_c = n
+    tokens, wide = c.token_channels, c.token_channels * c.ffn_expansion
+    layer = pointwise(tokens, wide) + 10 * wide + pointwise(wide, tokens)
+    if c.nested.enabled:
+        layer += pointwise(tokens, 2 * c.nested.branches * c.nested.key_dim + c.nested.value_dim)
+        layer += pointwise(c.nested.value_dim, tokens)
+    total += c.nested.layers * layer
+    if c.classes_only is not None:
+        return total + pointwise(tokens, c.classes_only)
+    fused = c.fusion_channels
+    total += sum(3 * pointwise(stage.channels, fused) for stage in c.stages)
+    return total + pointwise(fused, fused) + pointwise(fused, c.num_classes)

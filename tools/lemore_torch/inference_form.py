@@ -95,6 +95,64 @@ def inference_form(config: Config, state: Dict[str, np.ndarray]) -> Dict[str, np
     return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in writer.out.items()}
 
 
+def training_form(config: Config, tensors: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    """The way back from inference_form, to weights that compute the same in evaluation.
+
+    A norm after a convolution gets scale 1, mean 0 and the variance that makes its divisor 1: the scale stays in the
+    convolution. Of a nested layer's values only the sum is known; each branch gets an equal part of it.
+    """
+    out = {}
+
+    def norm(name, scale, shift, eps):
+        channels = len(shift)
+        out.update({f"{name}.weight": scale, f"{name}.bias": shift, f"{name}.running_mean": np.zeros(channels),
+                    f"{name}.running_var": np.full(channels, 1 - eps)})  # fmt: skip
+
+    def unpacked(name, like):
+        """The weight of the layer `name` in the shape of the module's weight `like`."""
+        array, shape = tensors[f"{name}.weight"].astype(np.float64), tuple(like.shape)
+        if _is_depthwise(name):
+            return array.transpose(2, 0, 1)[:, None]
+        flat = unpack_panels(array, shape[0])
+        return flat.reshape(shape[0], *shape[2:], shape[1]).transpose(0, 3, 1, 2) if len(shape) == 4 else flat
+
+    model, done = LeMoRe(config), set()
+    for name, module in model.named_modules():
+        if name in done:
+            continue
+        if isinstance(module, NestedAttention) and hasattr(module, "project"):
+            # The rows of qkv: each query, each key, then one value, which is the sum of all.
+            rows = [len(cb.bn.weight) for cb in (*module.query, *module.key, module.value[0])]
+            weight = unpack_panels(tensors[f"{name}.qkv.weight"].astype(np.float64), sum(rows))
+            parts = np.split(weight, np.cumsum(rows)[:-1])
+            shifts = np.split(tensors[f"{name}.qkv.bias"].astype(np.float64), np.cumsum(rows)[:-1])
+            names = [f"{name}.{kind}.{b}" for kind in ("query", "key", "value") for b in range(len(module.value))]
+            share = 1 / len(module.value)
+            for i, part in enumerate(names):
+                j = min(i, len(parts) - 1)
+                factor = share if ".value." in part else 1
+                out[f"{part}.conv.weight"] = parts[j][:, :, None, None] * factor
+                norm(f"{part}.bn", np.ones(len(shifts[j])), shifts[j] * factor, module.project.bn.eps)
+                done |= {part, f"{part}.conv", f"{part}.bn"}
+        elif isinstance(module, ConvBN):
+            out[f"{name}.conv.weight"] = unpacked(name, module.conv.weight)
+            bias = tensors[f"{name}.bias"]
+            norm(f"{name}.bn", np.ones(len(bias)), bias, module.bn.eps)
+            done |= {f"{name}.conv", f"{name}.bn"}
+        elif isinstance(module, CartesianBlock):
+            for view in ("frontal", "lateral"):
+                if hasattr(module, view):
+                    out[f"{name}.{view}.weight"] = tensors[f"{name}.{view}.weight"][:, :, None, None]
+                    done.add(f"{name}.{view}")
+        elif isinstance(module, nn.BatchNorm2d):
+            norm(name, tensors[f"{name}.weight"], tensors[f"{name}.bias"], module.eps)
+        elif isinstance(module, (nn.Conv2d, nn.Linear)):
+            out[f"{name}.weight"] = unpacked(name, module.weight)
+            if module.bias is not None:
+                out[f"{name}.bias"] = tensors[f"{name}.bias"]
+    return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in out.items()}
+
+
 def _is_depthwise(name):
     """By its place in the network: with a single channel the group count would not tell."""
     return name.endswith(".depthwise") or ".axial." in name

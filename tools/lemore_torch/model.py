@@ -221,6 +221,9 @@ class Head(nn.Module):
 class LeMoRe(nn.Module):
     """Normalised RGB [n, 3, h, w] to logits [n, classes, ceil(h/8), ceil(w/8)], or [n, classes] of a classifier."""
 
+    HEAD = ("fusion.", "head.", "classifier.")  # what an ImageNet classifier and a segmentation network don't share
+    CLASSIFIER = ("head.classifier.", "classifier.")  # what depends on the classes
+
     def __init__(self, config: Config):
         super().__init__()
         self.config = config

@@ -15,7 +15,7 @@ FILLER_PREFIX = "__pad."
 _DTYPES = {
     "F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"),
     "I64": np.dtype("<i8"), "I32": np.dtype("<i4"), "I16": np.dtype("<i2"), "I8": np.dtype("i1"),
-    "U8": np.dtype("u1"), "BOOL": np.dtype("?"), "BF16": np.dtype("<u2"),  # BF16 is read as F32, never written
+    "U64": np.dtype("<u8"), "U32": np.dtype("<u4"), "U16": np.dtype("<u2"), "U8": np.dtype("u1"), "BOOL": np.dtype("?"), "BF16": np.dtype("<u2"),  # BF16 is read as F32, never written
 }  # fmt: skip
 _NAMES = {dtype: name for name, dtype in _DTYPES.items() if name != "BF16"}
 
@@ -24,7 +24,13 @@ class FormatError(ValueError):
     """Not a well-formed safetensors file; the message names the file and the field."""
 
 
-def _no_duplicates(pairs):
+def item_size(dtype) -> int:
+    """Bytes of one element of a safetensors type."""
+    return _DTYPES[dtype].itemsize
+
+
+def no_duplicates(pairs):
+    """For json.loads: an object with a name twice is an error."""
     out = {}
     for key, value in pairs:
         if key in out:
@@ -42,10 +48,12 @@ def read(path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
     if size > MAX_HEADER or 8 + size > len(data) or data[8:9] != b"{":
         raise FormatError(f"{path}: bad header (length {size}, file {len(data)} bytes)")
     try:
-        header = json.loads(data[8 : 8 + size].decode("utf-8"), object_pairs_hook=_no_duplicates)
+        header = json.loads(data[8 : 8 + size].decode("utf-8"), object_pairs_hook=no_duplicates)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path}: header: {error}") from None
     metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise FormatError(f"{path}: header: __metadata__ is not an object of strings")
     body, tensors = memoryview(data)[8 + size :], {}
     for name, record in header.items():
         try:
@@ -70,8 +78,11 @@ def read(path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
     return tensors, metadata
 
 
-def write(path, tensors: Dict[str, np.ndarray], metadata: Dict[str, str]) -> None:
-    """Writes atomically. Every tensor starts at a multiple of 64 bytes: padded header, filler tensors between."""
+def write(path, tensors: Dict[str, np.ndarray], metadata: Dict[str, str], check=None) -> None:
+    """Writes atomically. Every tensor starts at a multiple of 64 bytes: padded header, filler tensors between.
+
+    `check` is called with the path of the complete file before it gets its name; what it raises leaves no file behind.
+    """
     header, blobs, offset = {"__metadata__": metadata}, [], 0
     for name, array in tensors.items():
         array = np.asarray(array, order="C")
@@ -88,7 +99,10 @@ def write(path, tensors: Dict[str, np.ndarray], metadata: Dict[str, str]) -> Non
             header[f"{FILLER_PREFIX}{offset}"] = {"dtype": "U8", "shape": [gap], "data_offsets": [offset, offset + gap]}
             blobs.append(bytes(gap))
             offset += gap
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    try:
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise FormatError(f"{path}: a name or text has half of a surrogate pair, which UTF-8 can't hold") from None
     text += b" " * (-(8 + len(text)) % ALIGNMENT)
     if len(text) > MAX_HEADER:
         raise FormatError(f"{path}: header of {len(text)} bytes, at most {MAX_HEADER}")
@@ -100,6 +114,8 @@ def write(path, tensors: Dict[str, np.ndarray], metadata: Dict[str, str]) -> Non
             file.writelines(blobs)
             file.flush()
             os.fsync(file.fileno())
+        if check:
+            check(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
