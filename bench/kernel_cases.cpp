@@ -12,6 +12,7 @@
 #include "core/resize_taps.h"
 #include "kernels/ops/add.h"
 #include "kernels/ops/average_pool.h"
+#include "kernels/ops/conv.h"
 #include "kernels/ops/conv3x3s2.h"
 #include "kernels/ops/dwconv.h"
 #include "kernels/ops/gate.h"
@@ -126,6 +127,50 @@ struct Kernel<kernels::Gemm> {
     a.residual = memory.in_if(s["residual"], a.m * a.n);
     const std::size_t maps = 1 + s["accumulate"] + s["residual"];
     return {2 * count(a.m, a.n, a.k), 4 * (count(a.m, a.k) + count(a.k, a.n) + count(a.m, a.n, maps))};
+  }
+};
+
+template <>
+struct Kernel<kernels::Conv> {
+  static constexpr const char* name = "conv";
+  static constexpr auto entry = &KernelTable::conv;
+
+  static Numbers numbers(const kernels::Conv& a) {
+    return {{"h", a.h},
+            {"w", a.w},
+            {"c", a.c},
+            {"rows", a.row_end - a.row_begin},
+            {"out_w", a.out_w},
+            {"out_c", a.out_c},
+            {"kh", a.kh},
+            {"kw", a.kw},
+            {"stride", a.stride},
+            {"pad_top", a.pad_top},
+            {"pad_left", a.pad_left},
+            {"activation", static_cast<std::size_t>(a.activation)}};
+  }
+  static Work fill(const KernelShape& s, Memory& memory, kernels::Conv& a) {
+    a.h = s["h"];
+    a.w = s["w"];
+    a.c = s["c"];
+    a.row_end = s["rows"];
+    a.out_w = s["out_w"];
+    a.out_c = a.y_stride = s["out_c"];
+    a.kh = s["kh"];
+    a.kw = s["kw"];
+    a.stride = s["stride"];
+    a.pad_top = s["pad_top"];
+    a.pad_left = s["pad_left"];
+    a.x_stride = a.w * a.c;
+    const std::size_t k = a.kh * a.kw * a.c;
+    a.x = memory.in(a.h * a.x_stride);
+    a.weight = memory.in((a.out_c + 15) / 16 * 16 * k);
+    a.bias = memory.in(a.out_c);
+    a.activation = static_cast<kernels::Activation>(s["activation"]);
+    a.y = memory.out(a.row_end * a.out_w * a.out_c);
+    a.scratch = memory.out(kernels::conv_scratch(a.kh, a.kw, a.c));
+    const double out = count(a.row_end, a.out_w, a.out_c);
+    return {2 * count(k) * out, 4 * (count(a.h, a.x_stride) + count(k, a.out_c) + out)};
   }
 };
 

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <stddef.h>
+
+#include "kernels/ops/activation.h"
+
+namespace lemore::kernels {
+
+/// Convolution with any kernel, stride and zero padding, over all channels of a channels-last map:
+///   y[r, o, j] = activation(bias[j] + sum over a < kh, b < kw, i < c of
+///                           x[r * stride + a - pad_top, o * stride + b - pad_left, i] * weight[(a * kw + b) * c + i, j])
+/// where x is 0 outside rows 0..h and columns 0..w.
+///
+/// Shapes    x [h, w, c], pixels dense, rows x_stride elements apart (w * c where the map is dense).
+///           weight: panels of 16 output channels, [ceil(out_c / 16), kh * kw * c, 16], zero beyond out_c; bias [out_c] or
+///           null.
+///           y [row_end - row_begin, out_w, out_c], pixels y_stride elements apart (out_c where the map is dense); its
+///           first row is output row row_begin.
+///           scratch: conv_scratch(kh, kw, c) floats, one for each concurrent caller.
+/// Requires  c, kh, kw, stride >= 1. Neither the padding nor out_w is bound to the map's size: a window may lie outside it
+///           altogether. y and scratch overlap nothing.
+/// Accuracy  as Gemm with k = kh * kw * c. An element's bits depend on the values that it is computed from, not on
+///           row_begin, row_end or out_w.
+/// Source    torch.nn.functional.conv2d, with groups and dilation of 1.
+struct Conv {
+  size_t h = 0, w = 0, c = 0;
+  size_t kh = 1, kw = 1;
+  size_t stride = 1;
+  size_t pad_top = 0, pad_left = 0;
+  size_t out_w = 0, out_c = 0;
+  size_t row_begin = 0, row_end = 0;
+  const float* x = nullptr;
+  size_t x_stride = 0;
+  const float* weight = nullptr;
+  const float* bias = nullptr;
+  Activation activation = Activation::none;
+  float* y = nullptr;
+  size_t y_stride = 0;
+  float* scratch = nullptr;
+};
+
+/// Output pixels whose windows are copied at a time, where they are copied.
+constexpr size_t k_conv_pixels = 24;
+
+/// Floats of scratch that a call needs: the windows, and a vector that the last copy may write beyond them.
+constexpr size_t conv_scratch(size_t kh, size_t kw, size_t c) { return k_conv_pixels * kh * kw * c + 16; }
+
+}  // namespace lemore::kernels
