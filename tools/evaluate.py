@@ -5,7 +5,6 @@ Each image is resized to the network's input size, its logits straight to the la
 integer confusion counts; classes in neither truth nor prediction are left out of the means.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -18,53 +17,71 @@ except ImportError as error:
 
 import convert
 from dump_reference import parse_size
-from lemore_torch.data import DataError, Labels, pairs, read_image, read_label
+from lemore_torch.data import DataError, Labels, load_label_map, pairs, read_pair
 from lemore_torch.evaluation import evaluate
+from lemore_torch.options import Parser, integer
+
+RULES = ("direct", "two_step")
 
 
 def arguments(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("input", metavar="CHECKPOINT", help="training form: .pth, .pt or .safetensors")
-    parser.add_argument("--images", required=True, help="folder of images")
-    parser.add_argument("--labels", required=True, help="folder of label PNGs of the same names")
-    parser.add_argument("--classes", help="labels JSON (default: the one in the checkpoint)")
-    parser.add_argument("--config", help="configuration JSON (default: the one in the checkpoint)")
-    parser.add_argument("--prefix", default="", help="take only the tensors whose names start with this")
-    parser.add_argument("--size", help="HxW of the network's input (default: the configuration's)")
-    parser.add_argument("--label-map", choices=("direct", "two_step"), default="direct")
-    parser.add_argument("--json", metavar="FILE", help="write all figures here, the confusion counts too")
-    parser.add_argument("--threads", type=int, default=0)
-    return parser.parse_args(argv)
+    parser = Parser(__doc__)
+    add = parser.add_argument
+    add("input", metavar="CHECKPOINT", help="training form: .pth, .pt or .safetensors")
+    add("--images", required=True, help="folder of images")
+    add("--labels", required=True, help="folder of label PNGs of the same names")
+    add("--label-map", metavar="FILE", help="what values or colours of the label pictures mean (docs/training.md)")
+    add("--classes", help="labels JSON (default: the one in the checkpoint)")
+    add("--config", help="configuration JSON (default: the one in the checkpoint)")
+    add("--key", metavar="NAME", help="where in the checkpoint the weights are, with dots: ema.state_dict")
+    add("--prefix", default="", help="take only the tensors whose names start with this")
+    add("--size", help="HxW of the network's input (default: the configuration's)")
+    add("--logits", choices=RULES, default="direct", help="how logits become labels: resized straight to the label's "
+        "size, or to the network's input first")  # fmt: skip
+    add("--json", metavar="FILE", help="write all figures here, the confusion counts too")
+    add("--threads", type=integer(0, 1024), default=0, help="CPU threads (default: as PyTorch chooses)")
+    args = parser.parse_args(argv)
+    if args.label_map in RULES:  # what --logits was called before
+        args.logits, args.label_map = args.label_map, None
+    return args
+
+
+def class_names(args, extras, count):
+    """Labels from --classes, the checkpoint, or made up; they name the classes of the network."""
+    if args.classes:
+        labels = Labels.load(args.classes)
+    else:
+        try:
+            labels = Labels.from_json(extras["labels"]) if "labels" in extras else Labels.generated(count)
+        except ValueError as error:
+            raise DataError(f"{args.input}: labels: {error}") from None
+    if len(labels.names) != count:
+        raise DataError(f"{args.input}: the network does not predict the {len(labels.names)} classes of the labels")
+    return labels
 
 
 def run(args):
     if args.threads:
         torch.set_num_threads(args.threads)
-    state, extras = convert.read_training_form(args.input, args.prefix)
+    state, extras = convert.read_training_form(args.input, args.prefix, args.key)
     model = convert.build_model(state, convert.configuration(args, extras), args.input)
     size = parse_size(args.size, model.config.input_size)
-    if args.classes:
-        labels = Labels.load(args.classes)
-    else:
-        labels = (
-            Labels.from_json(extras["labels"]) if "labels" in extras else Labels.generated(model.config.num_classes)
-        )
-    if model.config.classes_only is not None or len(labels.names) != model.config.num_classes:
-        raise convert.ConvertError(
-            f"{args.input}: the network does not predict the {len(labels.names)} classes of the labels"
-        )
+    if model.config.classes_only is not None:
+        raise DataError(f"{args.input}: a classifier has no label maps to be scored")
+    labels = class_names(args, extras, model.config.num_classes)
+    label_map = load_label_map(args.label_map, labels)
     files = pairs(args.images, args.labels)
 
     def items():
-        for number, (image_path, label_path) in enumerate(files, 1):
-            image, label = read_image(image_path), read_label(label_path, labels)
-            if image.shape[1:] != label.shape:
-                raise DataError(f"{image_path}: {tuple(image.shape[1:])}, but {label_path} is {tuple(label.shape)}")
+        for number, paths in enumerate(files, 1):
+            pair = read_pair(*paths, labels, label_map)
             if sys.stderr.isatty():
                 print(f"\r{number}/{len(files)}\033[K", end="", file=sys.stderr, flush=True)
-            yield image, label
+            yield pair
 
-    result = evaluate(model, items(), labels.names, size, two_step=args.label_map == "two_step")
+    result = evaluate(model, items(), labels.names, size, two_step=args.logits == "two_step")
+    if not any(map(sum, result["confusion"])):
+        raise DataError(f"{args.labels}: every pixel is ignored, nothing can be scored")
     if args.json:
         path = Path(args.json)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

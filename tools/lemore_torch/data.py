@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from . import images as pictures
-from .label_map import UNKNOWN, LabelMap, read_json
+from .label_map import UNKNOWN, LabelMap, LabelMapError, read_json
 
 MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255
 STD = (58.395, 57.12, 57.375)
@@ -112,6 +112,14 @@ class Labels:
                             f"{self.annotation_offset + count - 1} or {self.ignore_label} (ignored); --label-map gives "
                             "values another meaning")  # fmt: skip
         return out.astype(np.uint8)
+
+
+def load_label_map(path, labels: Labels) -> Optional[LabelMap]:
+    """The label map of a file, for the classes of `labels`; none where there is no path."""
+    try:
+        return LabelMap.load(path, labels.names) if path else None
+    except LabelMapError as error:
+        raise DataError(str(error)) from None
 
 
 def _bytes_of(path) -> bytes:

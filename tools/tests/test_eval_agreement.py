@@ -89,7 +89,7 @@ def test_same_pixels(name, rule, data, tmp_path):
     assert pixels > 300_000 and different <= pixels / 100_000, f"{different} of {pixels} pixels differ"
 
     arguments = ["--images", str(data / "images"), "--labels", str(data / "labels"), "--json"]
-    assert evaluate.main([str(trained), "--label-map", rule, *arguments, str(tmp_path / "python.json")]) == 0
+    assert evaluate.main([str(trained), "--logits", rule, *arguments, str(tmp_path / "python.json")]) == 0
     ours = json.loads(lemore("eval", "-m", converted, *arguments))
     theirs = json.loads((tmp_path / "python.json").read_text())
     moved = np.abs(np.array(ours["confusion"]) - np.array(theirs["confusion"])).sum() / 2

@@ -19,6 +19,7 @@ from lemore_torch import checkpoint
 from lemore_torch.data import Augmentation, DataError, Labels, augment, pairs
 from lemore_torch.evaluation import confusion, label_map, scores
 from lemore_torch.losses import class_weights, lovasz_softmax, segmentation_loss
+from lemore_torch.training.trainer import load_checkpoint
 
 import torch
 
@@ -46,7 +47,7 @@ def test_killed_and_resumed_is_the_same(data, tmp_path):
                                    stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # fmt: skip
         until = time.time() + 60
         while time.time() < until and process.poll() is None:
-            if (broken / "last.pth").exists() and train.load_checkpoint(broken / "last.pth")["counters"][
+            if (broken / "last.pth").exists() and load_checkpoint(broken / "last.pth")["counters"][
                 "steps_done"
             ] >= steps:
                 break
@@ -56,7 +57,7 @@ def test_killed_and_resumed_is_the_same(data, tmp_path):
         assert train.main(command(data, broken)) == 1  # starting over would overwrite: only with --resume
     assert train.main(command(data, broken, "--resume")) == 0
     assert train.main(command(data, broken, "--resume")) == 0  # nothing left to do
-    one, other = (train.load_checkpoint(tmp_path / name / "last.pth") for name in ("whole", "broken"))
+    one, other = (load_checkpoint(tmp_path / name / "last.pth") for name in ("whole", "broken"))
     for key in ("state_dict", "model_now"):
         assert one[key].keys() == other[key].keys()
         for name, tensor in one[key].items():

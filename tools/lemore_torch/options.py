@@ -1,0 +1,56 @@
+"""Command-line options of the Python tools: checked as they are read, wrong ones refused in one line."""
+
+import argparse
+import math
+from pathlib import Path
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line (exit code 2) and shows the default of every option that has one."""
+
+    def __init__(self, description):
+        super().__init__(description=description, formatter_class=_Help, allow_abbrev=False)
+
+    def error(self, message):
+        self.exit(2, f"{Path(self.prog).name}: {message.replace('argument ', '', 1)} (--help lists the options)\n")
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    def _get_help_string(self, action):
+        text, default = action.help or "", action.default
+        if not action.option_strings or default in (None, False, "", argparse.SUPPRESS) or "default" in text:
+            return text
+        shown = " ".join(map(str, default)) if isinstance(default, (tuple, list)) else default
+        return f"{text} (default: {shown})"
+
+
+def integer(low, high):
+    """The type of an option that takes low..high."""
+
+    def read(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {low} to {high}, got '{text}'")
+        return value
+
+    return read
+
+
+def number(low, high, above=False, below=False):
+    """The type of an option that takes a number of low..high, without `low` itself where `above`, without `high` where
+    `below`. NaN and infinities are no numbers."""
+
+    def read(text):
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or not low <= value <= high or (above and value == low) or (below and value == high):
+            bounds = f"{'above' if above else 'of at least'} {low} and {'below' if below else 'at most'} {high}"
+            raise argparse.ArgumentTypeError(f"expected a number {bounds}, got '{text}'")
+        return value
+
+    return read
