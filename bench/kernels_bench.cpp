@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <set>
@@ -68,7 +69,9 @@ double cpu_seconds() {
 
 /// Runs `call` as often as the benchmark wants, and counts.
 template <typename Call>
-void measure(State& state, const Call& call, double flops, double bytes, const Peaks& peaks, std::size_t calls) {
+void measure(State& state, const Call& call, std::uint64_t macs, std::uint64_t moved, const Peaks& peaks,
+             std::size_t calls) {
+  const double flops = 2 * static_cast<double>(macs), bytes = static_cast<double>(moved);
   const double start = cpu_seconds();
   for (auto _ : state) {
     call();
@@ -89,10 +92,10 @@ void add_eigen(const KernelShape& shape, std::size_t calls, const Peaks& peaks) 
   benchmark::RegisterBenchmark(("eigen/gemm " + name).c_str(), [=](State& state) {
     const std::vector<float> lhs = values(m * k), rhs = values(k * n);
     std::vector<float> dst(m * n);
-    const double maps = static_cast<double>(m * k + k * n + m * n);
+    const std::uint64_t maps = std::uint64_t{m} * k + std::uint64_t{k} * n + std::uint64_t{m} * n;
     measure(
-        state, [&] { eigen_gemm(m, n, k, lhs.data(), rhs.data(), dst.data()); },
-        2.0 * static_cast<double>(m * n) * static_cast<double>(k), 4.0 * maps, peaks, calls);
+        state, [&] { eigen_gemm(m, n, k, lhs.data(), rhs.data(), dst.data()); }, std::uint64_t{m} * n * k, 4 * maps,
+        peaks, calls);
   })->Unit(benchmark::kMicrosecond);
 }
 #endif
@@ -102,7 +105,7 @@ void add(Isa isa, const KernelShape& shape, std::size_t calls, const Peaks& peak
   benchmark::RegisterBenchmark(name.c_str(), [=, &table = kernel_table(isa)](State& state) {
     const KernelCase work = make_case(shape);
     measure(
-        state, [&] { work.run(table); }, work.flops, work.bytes, peaks, calls);
+        state, [&] { work.run(table); }, work.macs, work.bytes, peaks, calls);
   })->Unit(benchmark::kMicrosecond);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 namespace lemore::kernels {
 
@@ -15,5 +16,15 @@ struct Add {
   const float* b = nullptr;
   float* y = nullptr;
 };
+
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, Add& a) {
+  call.number("n", a.n);
+  call.memory(a.a, a.n);
+  call.memory(a.b, a.n);
+  call.memory(a.y, a.n);
+  call.work(0, 12 * uint64_t{a.n});
+}
 
 }  // namespace lemore::kernels

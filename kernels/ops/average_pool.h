@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 namespace lemore::kernels {
 
@@ -17,6 +18,19 @@ struct AveragePool {
   const float* x = nullptr;
   float* y = nullptr;
 };
+
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, AveragePool& a) {
+  call.number("rows", a.rows);
+  call.number("cols", a.cols);
+  call.number("n", a.n);
+  call.number("row_stride", a.row_stride);
+  call.number("col_stride", a.col_stride);
+  call.memory(a.x, (a.rows - 1) * a.row_stride + (a.cols - 1) * a.col_stride + a.n);
+  call.memory(a.y, a.n);
+  call.work(0, 4 * uint64_t{a.rows} * a.cols * a.n);
+}
 
 constexpr float average_pool_tol = 2.0f;
 

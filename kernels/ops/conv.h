@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "kernels/ops/activation.h"
 
@@ -44,5 +45,32 @@ constexpr size_t k_conv_pixels = 24;
 
 /// Floats of scratch that a call needs: the windows, and a vector that the last copy may write beyond them.
 constexpr size_t conv_scratch(size_t kh, size_t kw, size_t c) { return k_conv_pixels * kh * kw * c + 16; }
+
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, Conv& a) {
+  call.number("h", a.h);
+  call.number("w", a.w);
+  call.number("c", a.c);
+  call.rows(a.row_begin, a.row_end);
+  call.number("out_w", a.out_w);
+  call.number("out_c", a.out_c);
+  call.number("kh", a.kh);
+  call.number("kw", a.kw);
+  call.number("stride", a.stride);
+  call.number("pad_top", a.pad_top);
+  call.number("pad_left", a.pad_left);
+  call.number("activation", a.activation);
+  a.x_stride = a.w * a.c;
+  a.y_stride = a.out_c;
+  const size_t k = a.kh * a.kw * a.c, outputs = a.row_end * a.out_w;
+  call.memory(a.x, a.h * a.x_stride);
+  call.memory(a.weight, (a.out_c + 15) / 16 * 16 * k);
+  call.memory(a.bias, a.out_c);
+  call.memory(a.y, outputs * a.out_c);
+  call.memory(a.scratch, conv_scratch(a.kh, a.kw, a.c));
+  call.work(uint64_t{outputs} * a.out_c * k,
+            4 * (uint64_t{a.h} * a.x_stride + uint64_t{k} * a.out_c + uint64_t{outputs} * a.out_c));
+}
 
 }  // namespace lemore::kernels

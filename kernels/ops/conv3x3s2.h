@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "kernels/ops/activation.h"
 
@@ -24,5 +25,20 @@ struct Conv3x3s2 {
   Activation activation = Activation::relu6;
   float* y = nullptr;
 };
+
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, Conv3x3s2& a) {
+  call.rows(a.row_begin, a.row_end);
+  call.number("out_w", a.out_w);
+  call.number("out_c", a.out_c);
+  a.x_stride = (2 * a.out_w + 2) * 3;
+  const size_t outputs = a.row_end * a.out_w;
+  call.memory(a.x, (2 * a.row_end + 2) * a.x_stride);
+  call.memory(a.weight, (a.out_c + 15) / 16 * 27 * 16);
+  call.memory(a.bias, a.out_c);
+  call.memory(a.y, outputs * a.out_c);
+  call.work(27 * uint64_t{outputs} * a.out_c, 4 * (2 * uint64_t{a.row_end} * a.x_stride + uint64_t{outputs} * a.out_c));
+}
 
 }  // namespace lemore::kernels

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "kernels/ops/activation.h"
 
@@ -32,6 +33,30 @@ struct DepthwiseConv {
   Activation activation = Activation::none;
   float* y = nullptr;
 };
+
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, DepthwiseConv& a) {
+  call.number("h", a.h);
+  call.number("w", a.w);
+  call.number("c", a.c);
+  call.rows(a.row_begin, a.row_end);
+  call.number("out_w", a.out_w);
+  call.number("kh", a.kh);
+  call.number("kw", a.kw);
+  call.number("stride", a.stride);
+  call.number("dilation", a.dilation);
+  call.number("pad_top", a.pad_top);
+  call.number("pad_left", a.pad_left);
+  call.number("x_rows", a.x_rows);
+  call.number("activation", a.activation);
+  call.memory(a.x, a.x_rows * a.w * a.c);
+  call.memory(a.weight, a.kh * a.kw * a.c);
+  call.memory(a.bias, a.c);
+  call.memory(a.y, a.row_end * a.out_w * a.c);
+  const uint64_t out = uint64_t{a.row_end} * a.out_w * a.c, under = a.row_end * a.stride + (a.kh - 1) * a.dilation;
+  call.work(out * a.kh * a.kw, 4 * ((under < a.x_rows ? under : a.x_rows) * a.w * a.c + out));
+}
 
 constexpr float dwconv_tol = 2.0f;
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "kernels/ops/activation.h"
 
@@ -23,6 +24,22 @@ struct Gate {
   float* y = nullptr;
 };
 
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, Gate& a) {
+  call.number("rows", a.rows);
+  call.number("w", a.w);
+  call.number("c", a.c);
+  call.number("a_h_stride", a.a_h_stride);
+  const size_t values = a.rows * a.w * a.c;
+  call.memory(a.x, values);
+  call.optional("a_h", a.a_h, a.rows * a.c);
+  call.optional("a_w", a.a_w, a.w * a.c);
+  call.optional("skip", a.skip, values);
+  call.memory(a.y, values);
+  call.work(0, 4 * uint64_t{values} * (a.skip != nullptr ? 3 : 2));
+}
+
 constexpr float gate_tol = 4.0f;
 
 /// y[p, i] = activation(x[p, i] * scale[i] + bias[i]) for p < pixels, i < c. y may be x. Strides are dense.
@@ -34,5 +51,18 @@ struct ScaleBias {
   Activation activation = Activation::none;
   float* y = nullptr;
 };
+
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, ScaleBias& a) {
+  call.number("pixels", a.pixels);
+  call.number("c", a.c);
+  call.number("activation", a.activation);
+  call.memory(a.x, a.pixels * a.c);
+  call.memory(a.scale, a.c);
+  call.memory(a.bias, a.c);
+  call.memory(a.y, a.pixels * a.c);
+  call.work(0, 8 * uint64_t{a.pixels} * a.c);
+}
 
 }  // namespace lemore::kernels

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "kernels/ops/activation.h"
 
@@ -37,6 +38,34 @@ struct Gemm {
   const float* residual = nullptr;
   size_t residual_stride = 0;
 };
+
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, Gemm& a) {
+  call.number("m", a.m);
+  call.number("n", a.n);
+  call.number("k", a.k);
+  call.number("packed", a.rhs_padded);
+  call.number("accumulate", a.accumulate);
+  call.number("activation", a.activation);
+  if (a.rhs_padded) {
+    a.rhs_k_stride = k_panel;
+    a.rhs_panel_stride = k_panel * a.k;
+  } else {
+    a.rhs_k_stride = a.n;
+    a.rhs_panel_stride = k_panel;
+  }
+  a.lhs_stride = a.k;
+  a.dst_stride = a.residual_stride = a.n;
+  call.memory(a.lhs, a.m * a.k);
+  call.memory(a.rhs, (a.n + k_panel - 1) / k_panel * k_panel * a.k);
+  call.memory(a.dst, a.m * a.n);
+  call.optional("scale", a.scale, a.n, 0.1f, 0.9f);
+  call.optional("bias", a.bias, a.n);
+  call.optional("residual", a.residual, a.m * a.n);
+  const uint64_t maps = 1 + (a.accumulate ? 1 : 0) + (a.residual != nullptr ? 1 : 0);
+  call.work(uint64_t{a.m} * a.n * a.k, 4 * (uint64_t{a.m} * a.k + uint64_t{a.k} * a.n + maps * a.m * a.n));
+}
 
 constexpr float gemm_tol = 2.0f;
 

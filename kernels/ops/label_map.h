@@ -30,6 +30,21 @@ struct LabelMap {
   size_t label_stride = 0;
 };
 
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, LabelMap& a) {
+  call.number("w", a.w);
+  call.number("classes", a.classes);
+  call.rows(a.row_begin, a.row_end);
+  call.number("out_w", a.out_w);
+  const size_t h = call.taps("h", a.taps_y, a.row_begin, a.row_end);
+  call.taps_of(a.taps_x, a.w, a.out_w);
+  a.label_stride = a.out_w;
+  call.logits(a.logits, h, a.w, a.classes);
+  call.memory(a.labels, a.row_end * a.out_w);
+  call.work(0, 4 * uint64_t{h} * a.w * a.classes + uint64_t{a.row_end} * a.out_w);
+}
+
 /// Classes of already enlarged logits: for p < pixels, labels[p] = argmax of x[p * classes ...], ties to the lower
 /// class, NaN never wins. x is dense [pixels, classes].
 /// confidence[p] (may be null) = softmax probability of that class, among the logits that are numbers; 0 where none is,
@@ -40,5 +55,16 @@ struct Argmax {
   uint8_t* labels = nullptr;
   float* confidence = nullptr;
 };
+
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, Argmax& a) {
+  call.number("pixels", a.pixels);
+  call.number("classes", a.classes);
+  call.memory(a.x, a.pixels * a.classes, -5.0f, 5.0f);
+  call.memory(a.labels, a.pixels);
+  call.optional("confidence", a.confidence, a.pixels);
+  call.work(0, 4 * uint64_t{a.pixels} * a.classes);
+}
 
 }  // namespace lemore::kernels

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "kernels/ops/activation.h"
 
@@ -16,6 +17,18 @@ struct TransposeKeys {
   size_t y_stride = 0;
 };
 
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, TransposeKeys& a) {
+  call.number("tokens", a.tokens);
+  call.number("key_dim", a.key_dim);
+  call.number("x_stride", a.x_stride);
+  a.y_stride = (a.tokens + 15) / 16 * 16;
+  call.memory(a.x, a.tokens * a.x_stride);
+  call.memory(a.y, a.key_dim * a.y_stride);
+  call.work(0, 8 * uint64_t{a.tokens} * a.key_dim);
+}
+
 /// Nested attention of one head for queries row_begin..row_end:
 ///   psi = sum over i, j < branches of softmax over keys of (scale * Q_i K_j^T);   y = activation(psi V).
 ///
@@ -24,7 +37,7 @@ struct TransposeKeys {
 ///           v [tokens, value_dim] with row stride v_stride; y rows of value_dim with row stride y_stride.
 ///           scratch: nested_attention_scratch(tokens) floats, one per concurrent caller, 64-byte aligned.
 /// Accuracy  softmax subtracts the row's maximum; exp within exp_tol_ulp (kernels/simd/tolerance.h). The relative error
-///           of a row's psi is at most attention_tol * 2^-24 * (key_dim * scale * max sum |q k| + tokens + 8), the
+///           of a row's psi is at most nested_attention_tol * 2^-24 * (key_dim * scale * max sum |q k| + tokens + 8), the
 ///           maximum over the row's scores; psi V adds that of Gemm with k = tokens.
 /// Source    spec, section "The network", 4; paper, section 3.2.
 struct NestedAttention {
@@ -43,10 +56,34 @@ struct NestedAttention {
   float* scratch = nullptr;
 };
 
-constexpr float attention_tol = 4.0f;
+constexpr float nested_attention_tol = 4.0f;
 
 /// Query rows handled at a time; the scratch holds their scores and their psi.
 constexpr size_t k_attention_rows = 8;
 constexpr size_t nested_attention_scratch(size_t tokens) { return 2 * k_attention_rows * ((tokens + 15) / 16 * 16); }
+
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, NestedAttention& a) {
+  call.number("tokens", a.tokens);
+  call.number("key_dim", a.key_dim);
+  call.number("value_dim", a.value_dim);
+  call.number("branches", a.branches);
+  call.rows(a.row_begin, a.row_end);
+  call.number("activation", a.activation);
+  a.scale = 0.25f;
+  a.q_branch_stride = a.key_dim;
+  a.q_stride = a.branches * a.key_dim;
+  a.keys_stride = (a.tokens + 15) / 16 * 16;
+  a.keys_branch_stride = a.key_dim * a.keys_stride;
+  a.v_stride = a.y_stride = a.value_dim;
+  call.memory(a.q, a.tokens * a.q_stride);
+  call.memory(a.keys, a.branches * a.keys_branch_stride);
+  call.memory(a.v, a.tokens * a.value_dim);
+  call.memory(a.y, a.tokens * a.value_dim);
+  call.memory(a.scratch, nested_attention_scratch(a.tokens));
+  const uint64_t products = a.branches * a.branches * a.key_dim + a.value_dim;
+  call.work(a.row_end * a.tokens * products, 8 * uint64_t{a.tokens} * (a.branches * a.key_dim + a.value_dim));
+}
 
 }  // namespace lemore::kernels

@@ -31,6 +31,25 @@ struct Preprocess {
   size_t dst_stride = 0;
 };
 
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, Preprocess& a) {
+  size_t w = a.row_bytes / a.pixel_bytes;
+  call.number("w", w);
+  call.number("pixel_bytes", a.pixel_bytes);
+  call.rows(a.row_begin, a.row_end);
+  call.number("out_w", a.out_w);
+  call.number("identity", a.identity);
+  const size_t h = call.taps("h", a.taps_y, a.row_begin, a.row_end);
+  call.taps_of(a.taps_x, w, a.out_w);
+  a.row_bytes = w * a.pixel_bytes;
+  if (a.pixel_bytes < 3) a.channel[1] = a.channel[2] = 0;
+  a.dst_stride = 3 * a.out_w;
+  call.memory(a.pixels, h * a.row_bytes);
+  call.memory(a.dst, a.row_end * a.dst_stride);
+  call.work(0, uint64_t{h} * a.row_bytes + 4 * uint64_t{a.row_end} * a.dst_stride);
+}
+
 constexpr float preprocess_tol = 8.0f;
 
 /// A row of three planes to channels-last: y[3 * i + k] = x[k][i], i < n. y overlaps no plane.
@@ -39,5 +58,14 @@ struct Interleave {
   const float* x[3] = {nullptr, nullptr, nullptr};
   float* y = nullptr;
 };
+
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, Interleave& a) {
+  call.number("n", a.n);
+  for (const float*& plane : a.x) call.memory(plane, a.n, -2.0f, 2.0f);
+  call.memory(a.y, 3 * a.n);
+  call.work(0, 24 * uint64_t{a.n});
+}
 
 }  // namespace lemore::kernels

@@ -28,6 +28,22 @@ struct Resize {
   bool accumulate = false;
 };
 
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, Resize& a) {
+  call.number("w", a.w);
+  call.number("c", a.c);
+  call.rows(a.row_begin, a.row_end);
+  call.number("out_w", a.out_w);
+  call.number("accumulate", a.accumulate);
+  const size_t h = call.taps("h", a.taps_y, a.row_begin, a.row_end);
+  call.taps_of(a.taps_x, a.w, a.out_w);
+  const size_t out = a.row_end * a.out_w * a.c;
+  call.memory(a.x, h * a.w * a.c);
+  call.memory(a.y, out);
+  call.work(0, 4 * (uint64_t{h} * a.w * a.c + uint64_t{out} * (a.accumulate ? 2 : 1)));
+}
+
 constexpr float resize_tol = 8.0f;
 
 /// Gated fusion at a feature's size: y = local * resize(gate) + resize(globl), rows row_begin..row_end. The resize goes
@@ -46,5 +62,22 @@ struct GatedFusion {
   const float* globl = nullptr;
   float* y = nullptr;
 };
+
+/// A call in numbers, for the benchmarks (bench/kernel_cases.h).
+template <class Call>
+void describe(Call& call, GatedFusion& a) {
+  call.number("token_w", a.token_w);
+  call.number("c", a.c);
+  call.rows(a.row_begin, a.row_end);
+  call.number("out_w", a.out_w);
+  const size_t token_h = call.taps("token_h", a.taps_y, a.row_begin, a.row_end);
+  call.taps_of(a.taps_x, a.token_w, a.out_w);
+  const size_t out = a.row_end * a.out_w * a.c, tokens = token_h * a.token_w * a.c;
+  call.memory(a.local, out);
+  call.memory(a.gate, tokens, 0.0f, 1.0f);
+  call.memory(a.globl, tokens);
+  call.memory(a.y, out);
+  call.work(0, 8 * (uint64_t{out} + tokens));
+}
 
 }  // namespace lemore::kernels
