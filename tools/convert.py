@@ -1,7 +1,18 @@
 #!/usr/bin/env python3
-"""Convert trained LeMoRe weights (.pth, .pt or .safetensors) to the file the C++ library loads.
+"""Convert trained weights to the file that the C++ library loads.
 
-Nothing in a checkpoint is ever executed. Missing, extra, mis-shaped, non-finite tensors are refused by name.
+IN is a Hugging Face model folder, or a checkpoint of MMSegmentation, of the SegFormer authors or of this package's
+train.py (.pth, .pt, .bin, .safetensors). The network, its naming and its classes are recognised; nothing in a file is ever
+executed; missing, extra, mis-shaped and non-finite tensors are refused by the name that the file gives them.
+
+  from a Hugging Face folder to a picture:
+    python3 tools/convert.py segformer-b0-finetuned-ade-512-512 -o b0.safetensors
+    lemore info b0.safetensors
+    lemore run -m b0.safetensors photo.jpg -o photo.png
+  an MMSegmentation checkpoint, classes and colours taken from it:
+    python3 tools/convert.py segformer_mit-b0_8x1_1024x1024_160k_cityscapes.pth -o b0.safetensors
+  the averaged weights of a training, chosen by name:
+    python3 tools/convert.py last.pth --key state_dict_ema --config lemore-camvid -o mine.safetensors
 """
 
 import argparse
@@ -12,12 +23,9 @@ from pathlib import Path
 
 try:
     import numpy as np
-    import torch
-    from lemore_torch import checkpoint, safetensors, weight_file
-    from lemore_torch.config import Config, ConfigError
-    from lemore_torch.data import MEAN, STD, DataError, Labels
-    from lemore_torch.inference_form import inference_form
-    from lemore_torch.model import LeMoRe
+    from lemore_torch import checkpoint, fields, loading, protocol, safetensors, weight_file
+    from lemore_torch.data import DataError
+    from lemore_torch.folding import inference_form
     from lemore_torch.weight_file import FORMAT_VERSION
 except ImportError as error:
     sys.exit(
@@ -29,126 +37,37 @@ class ConvertError(ValueError):
     """One line for the user, naming the tensor."""
 
 
-def arguments(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("input", help="training form: .pth, .pt or .safetensors")
-    parser.add_argument("-o", "--output", required=True, help="the .safetensors file to write")
-    parser.add_argument("--config", help="configuration JSON (default: the one in the input)")
-    parser.add_argument("--labels", help="labels JSON (default: those in the input, else made up)")
+def add_input_options(parser):
+    """The options that say how a trained network is read; dump_reference.py and others have them too."""
+    parser.add_argument("--config", metavar="NAME|FILE",
+                        help="what the file does not say: a configuration of tools/configs (segformer-b0) or a JSON file")  # fmt: skip
     parser.add_argument("--key", metavar="NAME", help="where in the checkpoint the weights are, with dots: ema.state_dict")
     parser.add_argument("--prefix", default="", help="take only the tensors whose names start with this")
+
+
+def arguments(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("input", metavar="IN", help="a model folder or a checkpoint")
+    parser.add_argument("-o", "--output", required=True, help="the .safetensors file to write")
+    add_input_options(parser)
+    parser.add_argument("--labels", help="labels JSON: names, colours (default: those in the input, else made up)")
+    parser.add_argument("--protocol", choices=protocol.PROTOCOLS,
+                        help="how its authors test it (default: the file's own, else told by the number of classes)")  # fmt: skip
     parser.add_argument("--license", default="unspecified", help="terms of the weights, kept in the file")
     parser.add_argument("--metrics", help="JSON file of measured figures (default: those in the input)")
-    parser.add_argument(
-        "--label-map", choices=("direct", "two_step"), default="direct", help="how logits become labels"
-    )
+    parser.add_argument("--label-map", choices=("direct", "two_step"), help="how logits become labels")
     return parser.parse_args(argv)
 
 
-def read_training_form(path, prefix="", key=None):
-    """Returns ({name: array}, extras) with the extras that the file carries: config, labels, metrics."""
-    weights = checkpoint.load(path, key, prefix)
-    if weights.folded:
-        raise ConvertError(f"{path}: is a file that convert.py wrote; it needs the checkpoint that was converted")
-    for note in weights.notes:
-        print(f"{path}: {note}", file=sys.stderr)
-    return checkpoint.training_state(weights), weights.extras
+def read_input(args, labels=None, protocol_name=None):
+    """The trained network that the options of `args` name."""
+    return loading.load(args.input, args.config, args.key, args.prefix, labels, protocol_name)
 
 
-def some(names, limit=3):
-    names = sorted(names)
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(f"'{n}'" for n in names[:limit]) + more
-
-
-def check_state(state, config, where):
-    """Exactly the tensors of LeMoRe(config), right shapes, float, finite, no negative variance."""
-    wanted = {
-        k: tuple(v.shape) for k, v in LeMoRe(config).state_dict().items() if not k.endswith("num_batches_tracked")
-    }
-    if wanted.keys() - state.keys():
-        raise ConvertError(f"{where}: missing {some(wanted.keys() - state.keys())}")
-    extra = {name for name in state.keys() - wanted.keys() if isinstance(state[name], np.ndarray)}
-    if extra:
-        raise ConvertError(f"{where}: not part of this configuration: {some(extra)}")
-    for name, shape in wanted.items():
-        array = state[name]
-        if not isinstance(array, np.ndarray):
-            raise ConvertError(f"{where}: '{name}' is {array!r:.60}, not a tensor")
-        if array.shape != shape:
-            raise ConvertError(f"{where}: '{name}' is {list(array.shape)}, the configuration asks for {list(shape)}")
-        if array.dtype.kind != "f":
-            raise ConvertError(f"{where}: '{name}' is {array.dtype}, not floating point")
-        if not np.isfinite(array).all():
-            raise ConvertError(f"{where}: '{name}' has values that are not finite")
-        if name.endswith("running_var") and (array < 0).any():
-            raise ConvertError(f"{where}: '{name}' has a negative variance")
-
-
-def build_model(state, config, where):
-    """LeMoRe(config) with the weights of `state`, checked, in evaluation mode."""
-    check_state(state, config, where)
-    model = LeMoRe(config).eval()
-    model.load_state_dict({name: torch.tensor(state[name]).float() for name in state if isinstance(state[name], np.ndarray)}, strict=False)
-    return model
-
-
-def configuration(args, extras):
-    """From --config, else from the input."""
-    if args.config:
-        return Config.load(args.config)
-    if "config" not in extras:
-        raise ConvertError(f"{args.input}: carries no configuration; give one with --config")
-    return Config.from_json(extras["config"])
-
-
-def convert(state, config, labels, output, source, license_text="unspecified", metrics=None, label_map="direct"):
-    """Writes the inference form of `state` to `output`; `source` is the path that provenance is taken from."""
-    classes = config.num_classes if config.classes_only is None else config.classes_only
-    labels = labels or Labels.generated(classes)
-    if len(labels.names) != classes:
-        raise ConvertError(f"{len(labels.names)} class names, but the configuration has {classes} classes")
-    check_state(state, config, source)
-    with np.errstate(all="ignore"):
-        tensors = inference_form(config, state)
-    for name, array in tensors.items():
-        if not np.isfinite(array).all():
-            raise ConvertError(f"{source}: '{name}' overflows when BatchNorm is folded into it")
-    provenance = {
-        "source": Path(source).name, "source_sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest(),
-        "license": license_text, "converter": f"tools/convert.py, format {FORMAT_VERSION}", "metrics": metrics or {},
-    }  # fmt: skip
-    preprocessing = {
-        "channel_order": "rgb",
-        "mean": list(MEAN),
-        "std": list(STD),
-        "resize": "bilinear",
-        "label_map": label_map,
-    }
-    texts = {
-        "config": config.to_json(),
-        "labels": labels.to_json(),
-        "preprocessing": preprocessing,
-        "provenance": provenance,
-    }
-    metadata = {"format": "lemore", "format_version": FORMAT_VERSION, "architecture": "lemore"}
-    metadata.update({key: json.dumps(value, ensure_ascii=False) for key, value in texts.items()})
-    try:
-        safetensors.write(output, tensors, metadata, weight_file.check)
-    except weight_file.WeightFileError as error:
-        raise ConvertError(f"{source}: would become a file that lemore refuses: {error}") from None
-    return tensors
-
-
-def load_json(path):
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise ConvertError(f"{path}: {error}") from None
-    try:
-        return weight_file.parse_json(text, path)
-    except weight_file.WeightFileError as error:
-        raise ConvertError(str(error)) from None
+def say_notes(args, trained):
+    """What was chosen or made up, to stderr."""
+    for note in trained.weights.notes:
+        print(f"{args.input}: {note}", file=sys.stderr)
 
 
 def plain_figures(value, depth=0):
@@ -171,22 +90,48 @@ def _is_figure(value):
     return isinstance(value, (bool, int, float, str, dict, list, tuple, np.ndarray, type(None)))
 
 
+def digest(path):
+    """SHA-256 of a file; of a folder, of its weights."""
+    with open(path, "rb") as file:
+        sha = hashlib.sha256()
+        for block in iter(lambda: file.read(1 << 20), b""):
+            sha.update(block)
+    return sha.hexdigest()
+
+
+def write(trained, output, source, license_text="unspecified", metrics=None):
+    """Writes the inference form of a trained network to `output`; `source` is the name that provenance keeps."""
+    tensors = inference_form(trained.model)
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise ConvertError(f"{source}: '{name}' overflows when the norm beside it is folded into it")
+    provenance = {
+        "source": Path(source).resolve().name, "source_sha256": digest(trained.weights.path), "license": license_text,
+        "converter": f"tools/convert.py, format {FORMAT_VERSION}", "metrics": metrics or {},
+    }  # fmt: skip
+    texts = {"config": trained.config.to_json(), "labels": trained.labels.to_json(),
+             "preprocessing": trained.preprocessing, "provenance": provenance}  # fmt: skip
+    metadata = {"format": "lemore", "format_version": FORMAT_VERSION, "architecture": trained.network.NAME}
+    metadata.update({key: json.dumps(value, ensure_ascii=False) for key, value in texts.items()})
+    try:
+        safetensors.write(output, tensors, metadata, weight_file.check)
+    except fields.FieldError as error:
+        raise ConvertError(f"{source}: would become a file that lemore refuses: {error}") from None
+    return tensors
+
+
 def run(args):
     if Path(args.output).resolve() == Path(args.input).resolve():
         raise ConvertError(f"{args.output}: is the input")
-    state, extras = read_training_form(args.input, args.prefix, args.key)
-    config = configuration(args, extras)
-    labels = Labels.load(args.labels) if args.labels else None
-    if labels is None and "labels" in extras:
-        try:
-            labels = Labels.from_json(extras["labels"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConvertError(f"{args.input}: labels: {type(error).__name__}: {error}") from None
-    metrics = load_json(args.metrics) if args.metrics else plain_figures(extras.get("metrics"))
-    tensors = convert(state, config, labels, args.output, args.input, args.license, metrics, args.label_map)
+    trained = read_input(args, args.labels, args.protocol)
+    if args.label_map:
+        trained.preprocessing["label_map"] = args.label_map
+    metrics = fields.load_json(args.metrics) if args.metrics else plain_figures(trained.weights.extras.get("metrics"))
+    tensors = write(trained, args.output, args.input, args.license, metrics)
+    say_notes(args, trained)
     count = sum(array.size for array in tensors.values())
-    print(f"{args.output}: {len(tensors)} tensors, {count:,} values, {Path(args.output).stat().st_size / 1e6:.2f} MB",
-          file=sys.stderr)  # fmt: skip
+    print(f"{args.output}: {trained.network.NAME}, {trained.config.outputs} classes, {len(tensors)} tensors, {count:,} "
+          f"values, {Path(args.output).stat().st_size / 1e6:.2f} MB", file=sys.stderr)  # fmt: skip
 
 
 def one_line_errors(run, args) -> int:
@@ -195,9 +140,9 @@ def one_line_errors(run, args) -> int:
         run(args)
     except (
         ConvertError,
-        ConfigError,
         DataError,
         checkpoint.CheckpointError,
+        fields.FieldError,
         safetensors.FormatError,
         OSError,
     ) as error:

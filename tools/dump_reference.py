@@ -12,17 +12,15 @@ except ImportError as error:
     sys.exit(f"dump_reference.py: {error}; install it (apt-get install python3-torch) and run with /usr/bin/python3")
 
 import convert
-from lemore_torch import safetensors
+from lemore_torch import networks, safetensors
 from lemore_torch.data import normalise, read_image
-from lemore_torch.model import run_with_stages
 
 
 def arguments(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("input", metavar="CHECKPOINT", help="training form: .pth, .pt or .safetensors")
+    parser.add_argument("input", metavar="IN", help="a model folder or a checkpoint, as convert.py takes them")
     parser.add_argument("-o", "--output", required=True, help="the .safetensors dump to write")
-    parser.add_argument("--config", help="configuration JSON (default: the one in the checkpoint)")
-    parser.add_argument("--prefix", default="", help="take only the tensors whose names start with this")
+    convert.add_input_options(parser)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--image", help="photograph, resized to --size and normalised")
     source.add_argument("--seed", type=int, help="seed of a standard normal input")
@@ -45,17 +43,19 @@ def parse_size(text, default):
 def write_dump(model, image, path):
     """`image`: normalised input [1, 3, H, W]. Leaves the model in float64."""
     image = image.float()
-    stages = run_with_stages(model.double(), image.double())
+    network = networks.of_model(model)
+    stages = network.run_with_stages(model.double(), image.double())
     output = stages.pop("output")
     tensors = {"input": image, **{f"out.{name}": tensor for name, tensor in stages.items()}, "output": output}
-    metadata = {"format": "lemore-dump", "config": json.dumps(model.config.to_json())}
+    metadata = {"format": "lemore-dump", "architecture": network.NAME, "config": json.dumps(model.config.to_json())}
     safetensors.write(path, {name: tensor.float().contiguous().numpy() for name, tensor in tensors.items()}, metadata)
     return tensors
 
 
 def run(args):
-    state, extras = convert.read_training_form(args.input, args.prefix)
-    model = convert.build_model(state, convert.configuration(args, extras), args.input)
+    trained = convert.read_input(args)
+    convert.say_notes(args, trained)
+    model = trained.model
     size = parse_size(args.size, model.config.input_size)
     if args.image:
         x = read_image(args.image)[None].float()

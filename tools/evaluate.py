@@ -17,7 +17,7 @@ except ImportError as error:
 
 import convert
 from dump_reference import parse_size
-from lemore_torch.data import DataError, Labels, load_label_map, pairs, read_pair
+from lemore_torch.data import DataError, load_label_map, pairs, read_pair
 from lemore_torch.evaluation import evaluate
 from lemore_torch.options import Parser, integer
 
@@ -27,14 +27,12 @@ RULES = ("direct", "two_step")
 def arguments(argv=None):
     parser = Parser(__doc__)
     add = parser.add_argument
-    add("input", metavar="CHECKPOINT", help="training form: .pth, .pt or .safetensors")
+    add("input", metavar="IN", help="a model folder or a checkpoint, as convert.py takes them")
     add("--images", required=True, help="folder of images")
     add("--labels", required=True, help="folder of label PNGs of the same names")
     add("--label-map", metavar="FILE", help="what values or colours of the label pictures mean (docs/training.md)")
     add("--classes", help="labels JSON (default: the one in the checkpoint)")
-    add("--config", help="configuration JSON (default: the one in the checkpoint)")
-    add("--key", metavar="NAME", help="where in the checkpoint the weights are, with dots: ema.state_dict")
-    add("--prefix", default="", help="take only the tensors whose names start with this")
+    convert.add_input_options(parser)
     add("--size", help="HxW of the network's input (default: the configuration's)")
     add("--logits", choices=RULES, default="direct", help="how logits become labels: resized straight to the label's "
         "size, or to the network's input first")  # fmt: skip
@@ -46,29 +44,15 @@ def arguments(argv=None):
     return args
 
 
-def class_names(args, extras, count):
-    """Labels from --classes, the checkpoint, or made up; they name the classes of the network."""
-    if args.classes:
-        labels = Labels.load(args.classes)
-    else:
-        try:
-            labels = Labels.from_json(extras["labels"]) if "labels" in extras else Labels.generated(count)
-        except ValueError as error:
-            raise DataError(f"{args.input}: labels: {error}") from None
-    if len(labels.names) != count:
-        raise DataError(f"{args.input}: the network does not predict the {len(labels.names)} classes of the labels")
-    return labels
-
-
 def run(args):
     if args.threads:
         torch.set_num_threads(args.threads)
-    state, extras = convert.read_training_form(args.input, args.prefix, args.key)
-    model = convert.build_model(state, convert.configuration(args, extras), args.input)
+    trained = convert.read_input(args, args.classes)
+    convert.say_notes(args, trained)
+    model, labels = trained.model, trained.labels
     size = parse_size(args.size, model.config.input_size)
-    if model.config.classes_only is not None:
+    if model.config.is_classifier:
         raise DataError(f"{args.input}: a classifier has no label maps to be scored")
-    labels = class_names(args, extras, model.config.num_classes)
     label_map = load_label_map(args.label_map, labels)
     files = pairs(args.images, args.labels)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 try:
     from lemore_torch.checkpoint import CheckpointError
-    from lemore_torch.config import ConfigError
+    from lemore_torch.fields import FieldError as ConfigError
     from lemore_torch.data import DataError
     from lemore_torch.training.options import arguments
     from lemore_torch.training.trainer import Trainer, TrainError

@@ -9,10 +9,9 @@ from typing import Dict, List, Optional
 import numpy as np
 import torch
 
-from . import safetensors, unpickle
-from .config import Config, ConfigError
-from .inference_form import training_form
-from .model import resample_operator
+from . import networks, safetensors, unpickle
+from .folding import fill_from_inference_form
+from .networks.lemore import resample_operator
 
 # Where training programs put the weights, the likeliest first.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params", "student",
@@ -243,6 +242,9 @@ def load(path, key=None, prefix="") -> Weights:
                     extras[name] = json.loads(metadata[name])
                 except (ValueError, RecursionError) as error:
                     raise CheckpointError(f"{path}: metadata '{name}': {error}") from None
+        pictured = tensors.get("input")  # the input of a recorded network
+        if pictured is not None and pictured.ndim == 4:
+            extras["input_shape"] = pictured.shape[2:]
         if prefix:
             tensors = {name: array for name, array in tensors.items() if name.startswith(prefix)}
         value = tensors
@@ -267,19 +269,19 @@ def load(path, key=None, prefix="") -> Weights:
     return Weights(path, state, names, extras, metadata, notes)
 
 
-def training_state(weights: Weights):
-    """The weights by the names of the training form; those of a file of convert.py are taken apart."""
-    if not weights.folded:
-        state = weights.state
-        if state.keys() & {"backbone.stem.conv.weight"}:
-            state = {name[9:] if name.startswith("backbone.") else name: array for name, array in state.items()}
-        return state
-    if weights.metadata.get("architecture") != "lemore":
-        raise CheckpointError(f"{weights.path}: is of architecture '{weights.metadata.get('architecture')}'")
+def taken_apart(weights: Weights) -> Weights:
+    """The training form of a file that convert.py wrote: weights that evaluate to the same."""
+    name = weights.metadata.get("architecture")
+    if name not in networks.NETWORKS:
+        raise CheckpointError(f"{weights.path}: is of architecture '{name}', which is not known")
+    network = networks.NETWORKS[name]
     try:
-        return training_form(Config.from_json(weights.extras["config"]), weights.state)
-    except (ConfigError, KeyError) as error:
+        model = network.Model(network.Config.from_json(weights.extras.get("config")))
+        fill_from_inference_form(model, weights.state)
+    except (ValueError, KeyError) as error:
         raise CheckpointError(f"{weights.path}: {error}") from None
+    state = {k: v.numpy() for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    return Weights(weights.path, state, {}, weights.extras, {}, weights.notes)
 
 
 def initialise(model, path, key=None) -> str:
@@ -294,48 +296,40 @@ def initialise(model, path, key=None) -> str:
     that does not foresee: call settle_norms() with a few batches before training goes on.
     """
     weights = load(path, key)
-    state = training_state(weights)
-    wanted = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
-    head, classifier = tuple(type(model).HEAD), tuple(type(model).CLASSIFIER)
-    chosen, resampled, kept, misfits = {}, 0, [], []
-    for name, tensor in wanted.items():
-        array, shape = state.get(name), tuple(tensor.shape)
-        if not isinstance(array, np.ndarray):
-            if not name.startswith(head):
-                misfits.append(f"has no '{weights.own(name)}'")
-            kept.append(name)
-            continue
-        value = torch.tensor(array).to(tensor.dtype)
-        if value.shape != shape and name.endswith((".frontal.weight", ".lateral.weight")) and array.ndim == 4 \
-                and array.shape[0] == array.shape[1] and array.shape[2:] == (1, 1):  # fmt: skip
-            value = resample_operator(value[:, :, 0, 0].double(), shape[0])[:, :, None, None].to(tensor.dtype)
+    folded = weights.folded
+    if folded:
+        weights = taken_apart(weights)
+    network = networks.of_model(model)
+    naming = network.recognise(weights.state)
+    if naming is None:
+        other, _ = networks.of_state(weights.state)
+        kind = f"holds a {other.NAME} network" if other else "holds none of its tensors"
+        raise CheckpointError(f"{path}: does not fit the configuration of {network.NAME}: {kind}")
+    chosen, absent, extra = networks.gather(model, weights, naming, partial=True)
+    wanted, resampled = model.state_dict(), 0
+    for name in [n for n in absent if n.endswith((".frontal.weight", ".lateral.weight"))]:
+        array, size = weights.state.get(network.sources(name, (), naming).parts[0][0]), wanted[name].shape[0]
+        if isinstance(array, np.ndarray) and array.ndim == 4 and array.shape == (len(array), len(array), 1, 1):
+            operator = torch.tensor(array)[:, :, 0, 0].double()
+            chosen[name] = resample_operator(operator, size)[:, :, None, None].to(wanted[name].dtype)
             resampled += 1
-        if value.shape == shape:
-            chosen[name] = value
-        elif name.startswith(classifier):
-            kept.append(name)
-        else:
-            misfits.append(f"'{weights.own(name)}' is {list(array.shape)}, the configuration asks for {list(shape)}")
-    classifiers_only = all(name.startswith(classifier) for name in kept)
-    of_a_classifier = all(name.startswith(head) for name in kept) and not any(n.startswith(head) for n in chosen)
-    extra = [n for n, a in state.items() if n not in wanted and isinstance(a, np.ndarray) and not n.startswith(head)]
-    misfits += [f"'{weights.own(name)}' is not part of the configuration" for name in extra]
-    if not misfits and not (classifiers_only or of_a_classifier):
-        misfits = [f"has no '{weights.own(name)}'" for name in kept if not name.startswith(classifier)]
-    if misfits or not chosen:
+            del absent[name]
+    head, classifier = tuple(type(model).HEAD), tuple(type(model).CLASSIFIER)
+    other_head = not any(name.startswith(head) for name in chosen)
+    kept = [name for name in absent if name.startswith(head if other_head else classifier)]
+    misfits = [problem for name, problem in absent.items() if name not in kept]
+    if not kept or not other_head:
+        misfits += [f"'{weights.own(name)}' is not part of it" for name in extra if not name.startswith(classifier)]
+    if misfits:
         more = f" (and {len(misfits) - 1} more)" if len(misfits) > 1 else ""
-        raise CheckpointError(f"{path}: does not fit the configuration: {(misfits or ['nothing of it is there'])[0]}{more}")
-    for name, value in chosen.items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise CheckpointError(f"{path}: '{weights.own(name)}' has values that are not finite")
+        raise CheckpointError(f"{path}: does not fit the configuration: {misfits[0]}{more}")
     model.load_state_dict(chosen, strict=False)
     said = [f"starts from {Path(path).name}"]
     if kept:
-        said.append("the classifier anew, as the classes differ" if classifiers_only else
-                    "its encoder only, the head anew")  # fmt: skip
+        said.append("its encoder only, the head anew" if other_head else "the classifier anew, as the classes differ")
     if resampled:
         said.append(f"{resampled} axis operators resampled")
-    if weights.folded:
+    if folded:
         said.append("norms taken apart from the folded weights")
     return ", ".join(said + weights.notes)
 

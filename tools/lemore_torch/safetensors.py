@@ -8,6 +8,8 @@ from typing import Dict, Tuple
 
 import numpy as np
 
+from .fields import no_duplicates
+
 MAX_HEADER = 4 << 20
 ALIGNMENT = 64
 FILLER_PREFIX = "__pad."
@@ -27,16 +29,6 @@ class FormatError(ValueError):
 def item_size(dtype) -> int:
     """Bytes of one element of a safetensors type."""
     return _DTYPES[dtype].itemsize
-
-
-def no_duplicates(pairs):
-    """For json.loads: an object with a name twice is an error."""
-    out = {}
-    for key, value in pairs:
-        if key in out:
-            raise ValueError(f"duplicate key '{key}'")
-        out[key] = value
-    return out
 
 
 def read(path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:

@@ -1,6 +1,6 @@
 """Evaluates the inference form with plain tensor operations: what the C++ library is to compute, and nothing else.
 
-It shares no code with lemore_torch.model: sums over axes, slices and explicit resizes, in float64.
+It shares no code with lemore_torch.networks: sums over axes, slices and explicit resizes, in float64.
 """
 
 import math

@@ -16,9 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import convert
 from dump_reference import write_dump
-from lemore_torch import safetensors
-from lemore_torch.config import Config
-from lemore_torch.model import LeMoRe
+from lemore_torch import networks, safetensors
+from lemore_torch.networks import segformer
 
 
 def stages(*rows):
@@ -68,7 +67,37 @@ GOLDENS = {
 }  # fmt: skip
 
 
-def random_model(config: Config, seed: int) -> LeMoRe:
+
+
+def mit(channels, depths=(1, 1, 1, 1), heads=(1, 2, 2, 3), ratios=(4, 2, 3, 1), reductions=(8, 4, 2, 1), eps=1e-6, **more):
+    return {"type": "mit", "channels": list(channels), "depths": list(depths), "heads": list(heads),
+            "reductions": list(reductions), "mlp_ratios": list(ratios), "norm_eps": eps, **more}  # fmt: skip
+
+
+SEGFORMERS = {
+    "segformer/mmseg": ({"input_size": [37, 45], "num_classes": 5,
+                         "backbone": mit((6, 8, 12, 15), (1, 1, 1, 2), ratios=(4, 2, 1, 1), reductions=(7, 3, 2, 1)),
+                         "head": {"channels": 18}}, (37, 45)),
+    "segformer/offset": ({"input_size": [40, 36], "num_classes": 7,
+                          "backbone": mit((4, 6, 8, 12), ratios=(2, 2, 2, 2), reductions=(4, 3, 1, 1)),
+                          "head": {"channels": 20, "classifier": "offset_learning"}}, (40, 36)),
+    "segformer/hf": ({"input_size": [41, 35], "num_classes": 19,
+                      "backbone": mit((5, 8, 10, 18), (1, 2, 1, 1), reductions=(4, 4, 2, 1), eps=1e-5, patch_norm_eps=1e-5,
+                                      reduction_norm_eps=1e-5, patch_sizes=[5, 3, 3, 3]),
+                      "head": {"channels": 17, "projection": "linear"}}, (41, 35)),
+    "segformer/classifier": ({"input_size": [32, 45], "num_classes": 11,
+                              "backbone": mit((4, 6, 8, 12), ratios=(1, 2, 1, 1), reductions=(2, 2, 2, 2),
+                                              strides=[4, 2, 2, 1]),
+                              "head": {"type": "classifier"}}, (32, 45)),
+}  # fmt: skip
+
+
+def config_of(value):
+    network = networks.of_json(value)
+    return network.Config.from_json(value)
+
+
+def random_model(config, seed: int):
     """Random weights whose activations stay near 1: norms measure a random batch, then are shaken a little."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -78,7 +107,7 @@ def random_model(config: Config, seed: int) -> LeMoRe:
     def normal(scale, like):
         return scale * torch.randn(like.shape, generator=generator, dtype=like.dtype)
 
-    model = LeMoRe(config).double()
+    model = networks.of_config(config).Model(config).double()
     norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     with torch.no_grad():
         for module in model.modules():
@@ -86,10 +115,13 @@ def random_model(config: Config, seed: int) -> LeMoRe:
                 module.weight.copy_(normal(module.weight[0].numel() ** -0.5, module.weight))
                 if module.bias is not None:
                     module.bias.copy_(normal(0.3, module.bias))
-            elif isinstance(module, torch.nn.BatchNorm2d):
+            elif isinstance(module, (torch.nn.BatchNorm2d, torch.nn.LayerNorm)):
                 module.weight.copy_(uniform(0.7, 1.3, module.weight))
                 module.bias.copy_(normal(0.3, module.bias))
                 module.momentum = 1.0
+            elif isinstance(module, segformer.SelfAttention):
+                module.in_proj_weight.copy_(normal(module.in_proj_weight.shape[1] ** -0.5, module.in_proj_weight))
+                module.in_proj_bias.copy_(normal(0.3, module.in_proj_bias))
         model.train()(torch.randn(4, 3, *config.input_size, generator=generator, dtype=torch.float64))
         for module in norms:
             module.running_mean.add_(normal(0.1, module.running_mean))
@@ -97,14 +129,18 @@ def random_model(config: Config, seed: int) -> LeMoRe:
     return model.float().eval()
 
 
-def main():
+def main(names):
+    """Writes all of them, or those named."""
     folder = Path(__file__).resolve().parents[2] / "tests" / "golden"
     folder.mkdir(parents=True, exist_ok=True)
-    for seed, (name, (value, size)) in enumerate(GOLDENS.items()):
-        config = Config.from_json(value)
+    for seed, (name, (value, size)) in enumerate({**GOLDENS, **SEGFORMERS}.items()):
+        if names and name not in names:
+            continue
+        config = config_of(value)
         model = random_model(config, seed)
+        (folder / name).parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory() as scratch:
-            trained = Path(scratch) / f"{name}.safetensors"
+            trained = Path(scratch) / f"{name.replace('/', '-')}.safetensors"
             state = {k: v.numpy() for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
             safetensors.write(trained, state, {"config": json.dumps(config.to_json())})
             if convert.main([str(trained), "-o", str(folder / f"{name}.model.safetensors"), "--license", "MIT"]):
@@ -117,4 +153,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -16,8 +16,8 @@ import convert
 import make_test_goldens
 import toy
 from lemore_torch import checkpoint, safetensors, unpickle
-from lemore_torch.config import Config
-from lemore_torch.model import LeMoRe
+from lemore_torch.networks.lemore import Config
+from lemore_torch.networks.lemore import LeMoRe
 
 import torch
 
@@ -232,7 +232,7 @@ def test_folded_files_come_apart_exactly(name, tmp_path):
     assert (got - wanted).abs().max() <= 2e-5 * wanted.abs().max()
     again = converted(fresh, tmp_path)  # and back: the same file but for rounding
     tensors = safetensors.read(again)[0]
-    folded = convert.inference_form(trained.config, {k: v.numpy() for k, v in trained.state_dict().items()})
+    folded = convert.inference_form(trained)
     assert all(np.allclose(tensors[k], folded[k], rtol=1e-5, atol=1e-6) for k in folded)
 
 

@@ -12,8 +12,8 @@ import convert
 import dump_reference
 import make_test_goldens
 from lemore_torch import checkpoint, safetensors
-from lemore_torch.config import Config
-from lemore_torch.model import run_with_stages
+from lemore_torch.networks.lemore import Config
+from lemore_torch.networks.lemore import run_with_stages
 
 import torch
 

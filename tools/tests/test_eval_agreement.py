@@ -10,7 +10,7 @@ from PIL import Image
 import convert
 import evaluate
 import make_test_goldens
-from lemore_torch.config import Config
+from lemore_torch.networks.lemore import Config
 from lemore_torch.data import Labels, read_image
 from lemore_torch.evaluation import label_map, logits_of
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 import convert
 from lemore_torch import images
-from lemore_torch.config import Config
+from lemore_torch.networks.lemore import Config
 from lemore_torch.data import DataError, pairs, read_image
-from lemore_torch.model import LeMoRe
+from lemore_torch.networks.lemore import LeMoRe
 
 import torch
 

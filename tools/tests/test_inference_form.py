@@ -10,8 +10,8 @@ import convert
 import make_test_goldens
 from dump_reference import write_dump
 from lemore_torch import safetensors
-from lemore_torch.config import Config
-from lemore_torch.inference_form import pack_panels, unpack_panels
+from lemore_torch.networks.lemore import Config
+from lemore_torch.folding import pack_panels, unpack_panels
 
 import torch
 

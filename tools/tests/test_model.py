@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-import convert
-from lemore_torch import safetensors
-from lemore_torch.config import Config, ConfigError
+from lemore_torch import loading, safetensors
+from lemore_torch.fields import FieldError as ConfigError
+from lemore_torch.networks.lemore import Config
 
-from lemore_torch.model import (LeMoRe, count_macs, count_parameters, resample_operator, resize, resize_matrix,
+from lemore_torch.networks import count_parameters
+from lemore_torch.networks.lemore import (LeMoRe, count_macs, resample_operator, resize, resize_matrix,
                                 run_with_stages)  # fmt: skip
 
 import torch
@@ -45,8 +46,7 @@ def relative(actual, expected):
 
 def golden(path):
     """(model in float64, golden tensors in float64)"""
-    state, extras = convert.read_training_form(path, "weights.")
-    model = convert.build_model(state, Config.from_json(extras["config"]), path).double()
+    model = loading.load(path, prefix="weights.").model.double()
     return model, {k: torch.from_numpy(v).double() for k, v in safetensors.read(path)[0].items() if k[:7] != "weights"}
 
 

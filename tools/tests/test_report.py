@@ -13,8 +13,8 @@ import toy
 import torch
 from conftest import TOOLS
 from cpp import binary, lemore
-from lemore_torch.config import Config
-from lemore_torch.model import LeMoRe
+from lemore_torch.networks.lemore import Config
+from lemore_torch.networks.lemore import LeMoRe
 from report.page import page
 from report.roofline import roofline
 

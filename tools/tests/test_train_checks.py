@@ -12,10 +12,10 @@ from PIL import Image
 
 import evaluate
 import train
-from lemore_torch.config import Config
+from lemore_torch.networks.lemore import Config
 from lemore_torch.data import DataError, Labels, load_label_map, read_label
 from lemore_torch.label_map import LabelMap, LabelMapError
-from lemore_torch.model import LeMoRe
+from lemore_torch.networks.lemore import LeMoRe
 from lemore_torch.training import log
 from lemore_torch.training.trainer import load_checkpoint
 

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from .. import checkpoint
-from ..config import Config, ConfigError
+from ..fields import FieldError as ConfigError
 from ..data import Augmentation, Labels, SegmentationSet, augment, load_label_map
 from ..evaluation import evaluate
 from ..losses import class_weights, segmentation_loss
-from ..model import LeMoRe, resample_operator
+from ..networks.lemore import Config, LeMoRe, resample_operator
 from .checks import check_classes
 from .log import write_log
 
