@@ -48,6 +48,17 @@ def named_config(text) -> dict:
     return value
 
 
+def configuration(text):
+    """The Config, of whatever network, in the file `text` or of that name in tools/configs."""
+    value = dict(named_config(text))
+    try:
+        network = networks.of_json(value)
+        value.pop("architecture", None)
+        return network.Config.from_json(value)
+    except fields.FieldError as error:
+        raise fields.FieldError(f"{text}: {error}") from None
+
+
 def read(path, key=None, prefix="") -> checkpoint.Weights:
     """The weights of a file or of a Hugging Face folder."""
     return huggingface.read(path, key, prefix) if Path(path).is_dir() else checkpoint.load(path, key, prefix)

@@ -6,7 +6,6 @@ folded and no Python runs inside; once more with its tensors channels-last, and 
 JSON line: version, median_ms, min_ms, load_ms, memory_format; or error.
 """
 
-import argparse
 import json
 import statistics
 import sys
@@ -18,17 +17,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tools"))
 
 
 def main(checkpoint, config, size, output, threads, runs):
-    import convert
     import torch
     import torch.nn.functional as F
+    from lemore_torch import loading
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(int(threads))
     height, width = map(int, size.split("x"))
     start = time.perf_counter()
-    state, extras = convert.read_training_form(checkpoint)
-    args = argparse.Namespace(config=None if config == "-" else config)
-    network = convert.build_model(state, convert.configuration(args, extras), checkpoint).float().eval()
+    network = loading.load(checkpoint, None if config == "-" else config).model.float().eval()
 
     class Labels(torch.nn.Module):
         def __init__(self):

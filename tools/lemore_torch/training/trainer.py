@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import checkpoint
-from ..fields import FieldError as ConfigError
+from .. import checkpoint, loading, networks
 from ..data import Augmentation, Labels, SegmentationSet, augment, load_label_map
 from ..evaluation import evaluate
+from ..fields import FieldError as ConfigError
 from ..losses import class_weights, segmentation_loss
-from ..networks.lemore import Config, LeMoRe, resample_operator
+from ..networks.lemore import resample_operator
 from .checks import check_classes
 from .log import write_log
 
@@ -104,7 +104,7 @@ class Trainer:
         torch.manual_seed(args.seed)
         if not self.mixed:
             hint_if_slow_blas()
-        self.config, self.labels = Config.load(args.config), Labels.load(args.labels)
+        self.config, self.labels = loading.configuration(args.config), Labels.load(args.labels)
         self.label_map = load_label_map(args.label_map, self.labels)
         self.check_config()
         self.train_set, self.val_set = (
@@ -127,7 +127,7 @@ class Trainer:
 
     def check_config(self):
         where, size = self.args.config, self.config.input_size
-        if self.config.classes_only is not None:
+        if self.config.is_classifier:
             raise TrainError(f"{where}: a classifier can't be trained on label maps")
         if self.config.num_classes != len(self.labels.names):
             raise TrainError(f"{where}: {self.config.num_classes} classes, but {self.args.labels}: {len(self.labels.names)}")
@@ -143,12 +143,12 @@ class Trainer:
     def enter_phase(self, phase):
         """Makes model, averaged model and optimiser for the phase's size; carries over what there was."""
         size = self.config.input_size if phase == 1 else half_size(self.config.input_size)
-        config = Config.from_json({**self.config.to_json(), "input_size": list(size)})
+        config = type(self.config).from_json({**self.config.to_json(), "input_size": list(size)})
         old = (self.model, self.ema, self.optimizer) if self.phase >= 0 else None
         self.phase, self.size = phase, size
 
         def make():
-            return LeMoRe(config).to(self.device, memory_format=torch.channels_last)
+            return networks.of_config(config).Model(config).to(self.device, memory_format=torch.channels_last)
 
         self.model, self.ema = make(), make()
         for parameter in self.ema.parameters():
