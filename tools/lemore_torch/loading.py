@@ -109,10 +109,16 @@ def load(path, config=None, key=None, prefix="", labels=None, protocol_name=None
         shown = ", ".join(f"'{weights.own(name)}'" for name in sorted(weights.state)[:3])
         raise CheckpointError(f"{path}: is of no network that is known; its tensors are {shown} ...")
     try:
-        given = named_config(config) if config else dict(weights.extras.get("config") or {})
+        own = weights.extras.get("config")
+        if own is not None and not isinstance(own, dict):
+            raise fields.FieldError("the configuration in it is not an object")
+        given = named_config(config) if config else dict(own or {})
         if given and (config or "architecture" in given) and networks.of_json(given) is not network:
             raise fields.FieldError(f"holds a {network.NAME} network, the configuration is of another")
         given.pop("architecture", None)
+        if config and own and network is networks.segformer:  # what is not given is as the file says
+            parts = {part: {**own.get(part, {}), **given.get(part, {})} for part in ("backbone", "head")}
+            given = {**own, **given, **parts}
         sized = "input_size" in given
         own_form = "config" in weights.extras or network is networks.lemore  # trained here, or a Hugging Face folder
         told = network.configuration(weights.state, naming, given)
