@@ -68,6 +68,9 @@ def check_metadata(metadata):
     """Raises a FieldError where the C++ library would refuse these strings."""
     for key, expected in (("format", ("lemore",)), ("format_version", (FORMAT_VERSION,)), ("architecture", NETWORKS)):
         fields.one_of(metadata.get(key), f"metadata '{key}'", tuple(expected))
+    for key in ("config", "labels", "preprocessing", "provenance"):
+        if key not in metadata:
+            raise FieldError(f"metadata '{key}': expected JSON, got nothing")
     config = NETWORKS[metadata["architecture"]].Config.from_json(fields.parse_json(metadata["config"], "config"))
     check_labels(fields.parse_json(metadata["labels"], "metadata 'labels'"), config.outputs)
     check_preprocessing(fields.parse_json(metadata["preprocessing"], "metadata 'preprocessing'"))
