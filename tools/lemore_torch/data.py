@@ -143,8 +143,9 @@ def read_image(path) -> torch.Tensor:
 
 
 def read_label(path, labels: Labels, label_map: Optional[LabelMap] = None) -> torch.Tensor:
-    """Class indices, uint8 [h, w], IGNORE where nothing counts. Without a label map the picture is an 8-bit gray or an
-    indexed PNG (the places in its palette are the values); with one it may be a PNG of any kind."""
+    """Class indices, uint8 [h, w], IGNORE where nothing counts. Without a label map the picture is a gray PNG
+    of at most 8 bits, whose values are never scaled, or an indexed one (the places in its palette are the values); with
+    one it may be a PNG of any kind."""
     if len(labels.names) > IGNORE:
         raise DataError(f"{path}: {len(labels.names)} classes; training and evaluation in Python take at most {IGNORE}")
     try:
@@ -155,11 +156,10 @@ def read_label(path, labels: Labels, label_map: Optional[LabelMap] = None) -> to
         if label_map is not None:
             return torch.from_numpy(_mapped(picture, label_map, path))
         kind = ("colours" if picture.values.ndim == 3 else "gray with alpha" if picture.alpha
-                else None if picture.palette is not None or picture.max == 255
-                else "16-bit gray" if picture.max > 255 else "gray of less than 8 bits")  # fmt: skip
+                else "16-bit gray" if picture.max > 255 else None)  # fmt: skip
         if kind:
-            raise pictures.ImageError(f"a PNG of {kind}; labels are 8-bit gray or indexed PNGs, unless --label-map says "
-                                      "what others mean")  # fmt: skip
+            raise pictures.ImageError(f"a PNG of {kind}; labels are gray PNGs of at most 8 bits or indexed PNGs, unless "
+                                      "--label-map says what others mean")  # fmt: skip
         return torch.from_numpy(labels.decode(picture.values, path))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None

@@ -17,6 +17,8 @@ from typing import Optional
 import numpy as np
 from PIL import Image
 
+from . import tiff
+
 # The endings of image files: one list, which the command line compiles in (tools/lemore/run/inputs.cpp).
 _ENDINGS_FILE = Path(__file__).resolve().parent.parent / "lemore" / "run" / "image_endings.inc"
 ENDINGS = tuple(re.findall(r'"(\.\w+)"', _ENDINGS_FILE.read_text(encoding="utf-8")))
@@ -37,16 +39,22 @@ class Samples:
     palette: Optional[np.ndarray] = None  # uint8 [256, 3], black beyond its end
     orientation: int = 1
     alpha: bool = False  # there was an alpha channel, which is dropped
+    warning: str = ""  # what was odd but left the picture whole
 
     def pixels(self, upright=True) -> np.ndarray:
         """8-bit gray [h, w] or RGB [h, w, 3]."""
         if self.palette is not None:
             out = self.palette[self.values]
-        elif self.max == 65535:
-            out = ((self.values.astype(np.uint32) * 255 + 32895) >> 16).astype(np.uint8)
         else:
-            out = (self.values * (255 // self.max)).astype(np.uint8)
+            out = to_bytes(self.values, self.max)
         return turn_upright(out, self.orientation) if upright else out
+
+
+def to_bytes(values, largest):
+    """Samples of 0..largest in 0..255, rounded."""
+    if largest == 255:
+        return values.astype(np.uint8)
+    return ((values.astype(np.uint32) * 255 + largest // 2) // largest).astype(np.uint8)
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -58,9 +66,10 @@ def samples_of(data: bytes) -> Samples:
     """What a whole image file stores."""
     if not data:
         raise ImageError("the file is empty")
-    read = {"JPEG": _jpeg, "PNG": png_samples, "BMP": _bmp, "PNM": _pnm}.get(format_of(data))
+    readers = {"JPEG": _jpeg, "PNG": png_samples, "BMP": _bmp, "PNM": _pnm, "WebP": _webp, "TIFF": tiff_samples}
+    read = readers.get(format_of(data))
     if read is None:
-        raise ImageError(f"{format_of(data) or 'not an image'}: JPEG, PNG, BMP and PNM are read")
+        raise ImageError(f"{format_of(data) or 'not an image'}: JPEG, PNG, WebP, TIFF, BMP and PNM are read")
     return read(data)
 
 
@@ -73,7 +82,7 @@ def format_of(data: bytes) -> Optional[str]:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
     starts = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"II*\0": "TIFF", b"MM\0*": "TIFF",
-              b"GIF87a": "GIF", b"GIF89a": "GIF"}  # fmt: skip
+              b"II+\0": "TIFF", b"MM\0+": "TIFF", b"GIF87a": "GIF", b"GIF89a": "GIF"}  # fmt: skip
     return next((name for start, name in starts.items() if data.startswith(start)), None)
 
 
@@ -243,6 +252,59 @@ def _load(picture, name):
 
 
 def _jpeg(data):
+    try:
+        return _whole_jpeg(data)
+    except ImageError as error:
+        found = _jpeg_without_end(data)
+        if found is None:
+            raise
+        return found
+
+
+def _jpeg_without_end(data):
+    """The picture of a file that lacks only its end marker, None where more is missing: then the pixels depend on
+    what is put in the place of the missing bytes."""
+    if not _jpeg_has_all_scans(data):
+        return None
+    try:
+        one, other = (_whole_jpeg(data + bytes([filler]) * 4096 + b"\xff\xd9") for filler in (0, 0x5A))
+    except ImageError:
+        return None
+    if not np.array_equal(one.values, other.values):
+        return None
+    one.warning = "the JPEG lacks its end marker; all pixels are there"
+    return one
+
+
+def _jpeg_has_all_scans(data):
+    """Whether there is no end marker, and every coefficient of every component is in one of the scans to its last bit."""
+    at, progressive, missing = 2, False, {}
+    while at + 4 <= len(data):
+        if data[at] != 0xFF:  # inside a scan
+            at = data.find(b"\xff", at)
+            if at < 0:
+                break
+            continue
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker in (0x00, 0xFF, 0x01) or 0xD0 <= marker <= 0xD7:
+            at += 1 if marker == 0xFF else 2
+            continue
+        body = data[at + 4 : at + 2 + length]
+        if marker == 0xD9 or 0xC9 <= marker <= 0xCB or len(body) != length - 2:  # the end; arithmetic coding; cut short
+            return False
+        if marker in (0xC0, 0xC1, 0xC2) and len(body) >= 6 + 3 * body[5]:
+            progressive = marker == 0xC2
+            missing = {body[6 + 3 * i]: np.ones(64) for i in range(body[5])}
+        elif marker == 0xDA and body and len(body) == 4 + 2 * body[0]:
+            first, last, bits = body[-3:]
+            for i in range(body[0]):
+                if body[1 + 2 * i] in missing:
+                    missing[body[1 + 2 * i]][first if progressive else 0 : last + 1 if progressive else 64] = bits & 15
+        at += 2 + length
+    return bool(missing) and not any(bits.any() for bits in missing.values())
+
+
+def _whole_jpeg(data):
     picture = _open(data, "JPEG")
     check_size(*picture.size)
     exif = picture.info.get("exif", b"")
@@ -253,6 +315,22 @@ def _jpeg(data):
     elif picture.mode not in ("L", "RGB"):
         raise ImageError(f"JPEG of mode {picture.mode} is not supported")
     return Samples(_load(picture, "JPEG"), orientation=orientation)
+
+
+# -- WebP ----------------------------------------------------------------------------------------------------------
+
+
+def _webp(data):
+    if len(data) < 12 or 8 + int.from_bytes(data[4:8], "little") > len(data):
+        raise ImageError("damaged WebP: the file is cut short")
+    picture = _open(data, "WEBP")
+    check_size(*picture.size)
+    exif = picture.info.get("exif", b"")
+    orientation = exif_orientation(exif[6:] if exif[:6] == b"Exif\0\0" else exif)
+    frames = getattr(picture, "n_frames", 1)
+    values = _load(picture, "WebP")[:, :, :3]  # alpha is dropped, not blended
+    warning = "the WebP is an animation; its first frame is read" if frames > 1 else ""
+    return Samples(values, orientation=orientation, warning=warning)
 
 
 # -- BMP -----------------------------------------------------------------------------------------------------------
@@ -361,3 +439,39 @@ def _pnm(data):
     values = 1 - values if bitmap else values  # 1 is black
     out = ((values * 255 + largest // 2) // largest).astype(np.uint8)
     return Samples(out.reshape((height, width, 3) if channels == 3 else (height, width)))
+
+
+# -- TIFF ----------------------------------------------------------------------------------------------------------
+
+
+def tiff_samples(data: bytes) -> Samples:
+    """The samples of the first page as they are stored, but for colours that were multiplied by alpha, CMYK and YCbCr,
+    which are 8-bit RGB."""
+    page = tiff.read(data)
+    check_size(page.width, page.height)
+    values, largest = page.samples(lambda: _load(_open(data, "TIFF"), "TIFF")), (1 << page.bits) - 1
+    alpha = values[:, :, page.colors] if values.shape[2] > page.colors else None
+    values = values[:, :, : page.colors]
+    table = None
+    if page.photometric == tiff.PALETTE:
+        table = np.zeros((256, 3), np.uint8)
+        table[: largest + 1] = page.palette()
+    elif page.photometric == tiff.MIN_IS_WHITE:
+        values = largest - values
+    elif page.photometric == tiff.CMYK:
+        values, largest = cmyk_to_rgb(to_bytes(values, largest)), 255
+    if page.premultiplied and alpha is not None:
+        alpha = to_bytes(alpha, largest).astype(np.uint32)[:, :, None]
+        values, largest = to_bytes(values, largest), 255
+        values = np.where(alpha == 0, 0, np.minimum(255, 255 * values.astype(np.uint32) // np.maximum(alpha, 1)))
+    values = values[:, :, 0] if values.shape[2] == 1 else values
+    warning = "the TIFF has more than one page; the first is read" if page.more_pages else ""
+    return Samples(values.astype(np.uint16 if largest > 255 else np.uint8), largest, table, page.orientation,
+                   alpha is not None, warning)  # fmt: skip
+
+
+def cmyk_to_rgb(ink):
+    """(255 - c) * (255 - k) / 255, rounded as Pillow does."""
+    white = 255 - ink[:, :, 3:].astype(np.uint32)
+    t = ink[:, :, :3] * white + 128
+    return (white - (t + (t >> 8) >> 8)).astype(np.uint8)

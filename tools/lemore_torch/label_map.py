@@ -52,9 +52,9 @@ class LabelMap:
         self.classes = {}  # value, or colour as 0xRRGGBB: class or IGNORED
         for key, meaning in value[kinds[0]].items():
             number = self._color(key) if self.by_color else self._value(key)
-            if number in self.classes:
-                raise LabelMapError(f"{kinds[0]}: '{key}' stands there twice, in two spellings")
-            self.classes[number] = self._class(f"{kinds[0]}['{key}']", meaning)
+            found = self._class(f"{kinds[0]}['{key}']", meaning)
+            if self.classes.setdefault(number, found) != found:
+                raise LabelMapError(f"{kinds[0]}: '{key}' stands there twice, with two meanings")
 
     @staticmethod
     def load(path, names):
@@ -65,15 +65,15 @@ class LabelMap:
 
     @staticmethod
     def _value(key):
-        if not re.fullmatch(r"\d{1,5}", key) or int(key) > 65535:
-            raise LabelMapError(f"values: expected 0 to 65535, got '{key}'")
+        if not re.fullmatch(r"[0-9]{1,9}", key) or int(key) > 65535:
+            raise LabelMapError(f"values: expected a value 0 to 65535, got '{key}'")
         return int(key)
 
     @staticmethod
     def _color(key):
         if re.fullmatch(r"#[0-9a-fA-F]{6}", key):
             return int(key[1:], 16)
-        parts = [int(p) for p in key.split(",")] if re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*){2}", key) else [256]
+        parts = [int(p) for p in key.split(",")] if re.fullmatch(r"\s*[0-9]{1,9}\s*(,\s*[0-9]{1,9}\s*){2}", key) else [256]
         if max(parts) > 255:
             raise LabelMapError(f"colors: expected '#RRGGBB' or 'R,G,B', got '{key}'")
         return parts[0] << 16 | parts[1] << 8 | parts[2]

@@ -39,6 +39,14 @@ def integer(low, high):
     return read
 
 
+def size(text):
+    """The type of an option that takes HxW, 32 to 16384 a side."""
+    height, _, width = text.lower().partition("x")
+    if not (height.isdigit() and width.isdigit() and all(32 <= int(n) <= 16384 for n in (height, width))):
+        raise argparse.ArgumentTypeError(f"expected HxW, 32 to 16384 a side, got '{text}'")
+    return int(height), int(width)
+
+
 def number(low, high, above=False, below=False):
     """The type of an option that takes a number of low..high, without `low` itself where `above`, without `high` where
     `below`. NaN and infinities are no numbers."""

@@ -75,6 +75,7 @@ WRONG = (
        (("2", "0.5"), ("nan", "1"), ("0", "1"), ("1", "inf"), ("1",), ("-1", "1"))]
     + [(name, ("0",)) for name in ("--batch", "--loss-stride", "--val-every", "--save-every", "--lr", "--hard")]
     + [("--ema", ("1",)), ("--device", ("tpu",)), ("--device", ("cuda:99",)), ("--device", ("cpu:1",)),
+       ("--size", ("64",)), ("--size", ("64x16",)), ("--size", ("0x0",)), ("--size", ("99999x64",)),
        ("--deadline", ("tomorrow",)), ("--deadline", ("2030-13-01",)), ("--bogus", ()), ("--key", ("model",)),
        ("--epochs", ("0", "--full-epochs", "0"))]
 )  # fmt: skip
@@ -160,8 +161,9 @@ def test_labels_file_is_read_strictly(change, named, data, tmp_path, capsys):
 
 
 def test_byte_order_marks(data, tmp_path):
-    path = data / "labels.json"
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    for name in ("labels.json", "config.json"):
+        path = data / name
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert train.main(command(data, tmp_path / "out", "--epochs", "0")) == 0
 
 
@@ -307,6 +309,24 @@ def test_other_classes_keep_all_but_the_classifier(data, tmp_path, capsys):
     same = [torch.allclose(state[n], t, atol=1e-6) for n, t in other.items() if n.endswith(".weight") and
             state[n].shape == t.shape]  # fmt: skip
     assert len(same) > 40 and all(same)
+
+
+def test_the_network_of_the_weights(data, tmp_path, capsys):
+    """Without --config it is the one that --init carries, with the classes of the labels, at the size of --size."""
+    config = {**toy.CONFIG, "num_classes": 9, "fusion_channels": 20}
+    torch.save({"state_dict": LeMoRe(Config.from_json(config)).state_dict(), "config": config}, tmp_path / "nine.pth")
+    arguments = [word for word in command(data, tmp_path / "out", "--init", tmp_path / "nine.pth", "--size", "64x128")]
+    at = arguments.index("--config")
+    del arguments[at : at + 2]
+    assert train.main(arguments) == 0
+    best = load_checkpoint(tmp_path / "out" / "best.pth")["config"]
+    assert (best["fusion_channels"], best["num_classes"], best["input_size"]) == (20, 4, [64, 128])
+    assert train.main([*arguments, "--resume", "--full-epochs", "2"]) == 0
+    assert train.main([*arguments, "--resume", "--full-epochs", "3", "--size", "64x64"]) == 1
+    torch.save({"state_dict": LeMoRe(Config.from_json(config)).state_dict()}, tmp_path / "bare.pth")
+    capsys.readouterr()
+    assert train.main([*arguments, "--out", str(tmp_path / "b"), "--init", str(tmp_path / "bare.pth")]) == 1
+    assert "--config" in one_line(capsys)
 
 
 # -- label maps -----------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import datetime
 
 import torch
 
-from ..options import Parser, integer, number
+from ..options import Parser, integer, number, size
 
 
 def _moment(text):
@@ -36,7 +36,8 @@ def arguments(description, argv=None):
     add("--data", required=True, help="folder with {train,val}/{images,labels}")
     add("--labels", required=True, help="labels file: class names, colours, ignore value, annotation offset")
     add("--label-map", metavar="FILE", help="what values or colours of the label pictures mean (docs/training.md)")
-    add("--config", required=True, help="network configuration; input_size is the final size")
+    add("--config", metavar="FILE", help="network configuration (default: that of --init, with the classes of --labels)")
+    add("--size", type=size, metavar="HxW", help="final size of the network's input (default: the configuration's)")
     add("--out", required=True, help="run folder: last.pth, best.pth, log.csv, curve.png")
     add("--init", metavar="FILE", help="weights to start from: whatever convert.py takes, and what it writes")
     add("--key", metavar="NAME", help="which weights of --init, where it holds several")
@@ -72,6 +73,8 @@ def arguments(description, argv=None):
             parser.error(f"--{name.replace('_', '-')}: expected LOW HIGH with LOW <= HIGH, got {low} {high}")
     if args.epochs + args.full_epochs == 0:
         parser.error("--epochs and --full-epochs are both 0: there is nothing to train")
+    if not args.config and not args.init:
+        parser.error("--config: expected a configuration, or with --init a file that carries one")
     if args.key and not args.init:
         parser.error("--key chooses weights of --init, which is not there")
     return args

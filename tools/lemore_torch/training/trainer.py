@@ -104,7 +104,8 @@ class Trainer:
         torch.manual_seed(args.seed)
         if not self.mixed:
             hint_if_slow_blas()
-        self.config, self.labels = loading.configuration(args.config), Labels.load(args.labels)
+        self.labels = Labels.load(args.labels)
+        self.config, self.config_of = self.configuration()
         self.label_map = load_label_map(args.label_map, self.labels)
         self.check_config()
         self.train_set, self.val_set = (
@@ -125,8 +126,27 @@ class Trainer:
         if args.init and not resumes:
             self.initialise()
 
+    def configuration(self):
+        """(the network's configuration, the file that it comes from), with --size."""
+        path = self.args.config or self.args.init
+        if self.args.config:
+            config = loading.configuration(path)
+        else:
+            value = dict(checkpoint.load(path, self.args.key).extras.get("config") or {})
+            if not value:
+                raise TrainError(f"{path}: carries no configuration; give one with --config")
+            try:
+                network = networks.of_json(value)
+                value.pop("architecture", None)
+                config = network.Config.from_json({**value, "num_classes": len(self.labels.names)})
+            except ConfigError as error:
+                raise TrainError(f"{path}: {error}") from None
+        if self.args.size:
+            config = type(config).from_json({**config.to_json(), "input_size": list(self.args.size)})
+        return config, path
+
     def check_config(self):
-        where, size = self.args.config, self.config.input_size
+        where, size = self.config_of, self.config.input_size
         if self.config.is_classifier:
             raise TrainError(f"{where}: a classifier can't be trained on label maps")
         if self.config.num_classes != len(self.labels.names):
@@ -134,8 +154,8 @@ class Trainer:
         if self.args.epochs and half_size(size) != tuple(n / 2 for n in size):
             near = "x".join(str(max(64, round(n / 64) * 64)) for n in size)
             raise TrainError(
-                f"{where}: input_size {size[0]}x{size[1]} has no half in multiples of 32; take multiples of 64 ({near}), "
-                "or train at full size only (--epochs 0)"
+                f"{where}: input_size {size[0]}x{size[1]} has no half in multiples of 32; take multiples of 64 "
+                f"(--size {near}), or train at full size only (--epochs 0)"
             )
 
     # -- phases ------------------------------------------------------------------------------------------------
@@ -225,7 +245,7 @@ class Trainer:
                 raise TrainError(f"{path}: was made with --{name} {value[name]}, not {getattr(args, name)}")
         final = {**value["config"], "input_size": list(value.get("final_size", self.config.input_size))}
         if final != self.config.to_json():
-            raise TrainError(f"{path}: was made with another configuration than {args.config}")
+            raise TrainError(f"{path}: was made with another configuration than {self.config_of}")
         for what, before, now in (
             ("classes", labels.names, self.labels.names),
             ("ignore_label", labels.ignore_label, self.labels.ignore_label),
