@@ -128,6 +128,14 @@ def _f64(parameter):
     return parameter.detach().double().numpy()
 
 
+class Kept(nn.Module):
+    """A module that hands out its stages: `keep(name, map)` is called with each, and does nothing unless it is set."""
+
+    @staticmethod
+    def keep(_name, _map):
+        pass
+
+
 class PatchEmbed(nn.Module):
     def __init__(self, in_c, out_c, kernel, stride, eps):
         super().__init__()
@@ -249,7 +257,7 @@ class Block(nn.Module):
             reader.conv(f"{name}.ffn.layers.{i}", self.ffn.layers[i])
 
 
-class MixTransformer(nn.Module):
+class MixTransformer(Kept):
     def __init__(self, c: Config):
         super().__init__()
         stages, before = [], 3
@@ -262,7 +270,7 @@ class MixTransformer(nn.Module):
             before = n
         self.layers = nn.ModuleList(stages)
 
-    def forward(self, x, keep):
+    def forward(self, x):
         """The four maps F_0..F_3."""
         out = []
         for s, (embed, blocks, norm) in enumerate(self.layers):
@@ -271,13 +279,13 @@ class MixTransformer(nn.Module):
                 return tokens.transpose(1, 2).reshape(tokens.shape[0], tokens.shape[2], *size)
 
             tokens, size = embed(x)
-            keep(f"backbone.stages.{s}.patch", as_map(tokens))
+            self.keep(f"backbone.stages.{s}.patch", as_map(tokens))
             for j, block in enumerate(blocks):
                 tokens = block(tokens, size)
                 if j == 0:
-                    keep(f"backbone.stages.{s}.blocks.0", as_map(tokens))
+                    self.keep(f"backbone.stages.{s}.blocks.0", as_map(tokens))
             x = as_map(norm(tokens))
-            keep(f"backbone.stages.{s}", x)
+            self.keep(f"backbone.stages.{s}", x)
             out.append(x)
         return out
 
@@ -302,7 +310,7 @@ class ConvModule(nn.Module):
         reader.conv(f"{name}.conv", self.conv, getattr(self, "bn", None))
 
 
-class OffsetLearning(nn.Module):
+class OffsetLearning(Kept):
     def __init__(self, channels, classes):
         super().__init__()
         self.cls_repr = nn.Parameter(torch.randn(1, classes, channels) * channels**-0.5)
@@ -310,7 +318,7 @@ class OffsetLearning(nn.Module):
         self.cls_offset_proj = nn.Linear(channels, channels, bias=False)
         self.feat_offset_proj = nn.Linear(channels, channels, bias=False)
 
-    def forward(self, x, keep):
+    def forward(self, x):
         size = x.shape[2:]
 
         def as_map(pixels):  # [n, pixels, k] -> [n, k, h, w]
@@ -318,12 +326,12 @@ class OffsetLearning(nn.Module):
 
         e, r = x.flatten(2).transpose(1, 2), self.cls_repr
         affinity = e @ r.transpose(1, 2)
-        keep("head.offset.affinity", as_map(affinity))
+        self.keep("head.offset.affinity", as_map(affinity))
         classes = r + self.cls_offset_proj(torch.softmax(affinity, dim=1).transpose(1, 2) @ e)
-        keep("head.offset.classes", classes)
+        self.keep("head.offset.classes", classes)
         pixels = e + self.feat_offset_proj(torch.softmax(affinity, dim=2) @ r)
         raw = pixels @ classes.transpose(1, 2)
-        keep("head.offset.raw", as_map(raw))
+        self.keep("head.offset.raw", as_map(raw))
         return as_map(self.mask_norm(raw))
 
     def fold(self, writer, name):
@@ -335,7 +343,7 @@ class OffsetLearning(nn.Module):
         reader.children(self, name)
 
 
-class Head(nn.Module):
+class Head(Kept):
     def __init__(self, c: Config):
         super().__init__()
         e = c.head_channels
@@ -346,21 +354,21 @@ class Head(nn.Module):
         if c.classifier == "offset_learning":
             self.offset_learning = OffsetLearning(e, c.num_classes)
 
-    def forward(self, maps, keep):
+    def forward(self, maps):
         size, resized = maps[0].shape[2:], []
         for s, (conv, x) in enumerate(zip(self.convs, maps)):
             x = conv(x)
-            keep(f"head.project.{s}", x)
+            self.keep(f"head.project.{s}", x)
             if x.shape[2:] != size:
                 x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
             resized.append(x)
         x = self.fusion_conv(torch.cat(resized, dim=1))
-        keep("head.fuse", x)
+        self.keep("head.fuse", x)
         if not hasattr(self, "offset_learning"):
             return self.conv_seg(x)
         x = F.max_pool2d(x, 2, 2)
-        keep("head.pool", x)
-        return self.offset_learning(x, keep)
+        self.keep("head.pool", x)
+        return self.offset_learning(x)
 
     def fold(self, writer, name):
         """The fusion is applied to each stage at its own size: its columns block by block. Where nothing non-linear
@@ -399,10 +407,6 @@ class Head(nn.Module):
             reader.walk(self.conv_seg, f"{name}.conv_seg")
 
 
-def _nothing(_name, _tensor):
-    pass
-
-
 class SegFormer(nn.Module):
     """Normalised RGB [n, 3, h, w] to logits [n, classes, h/4, w/4] (h/8, w/8 with offset learning), or [n, classes]."""
 
@@ -419,12 +423,11 @@ class SegFormer(nn.Module):
         else:
             self.decode_head = Head(config)
 
-    def forward(self, image, keep=_nothing):
-        """`keep(name, map)` is called with every stage that a dump holds."""
-        maps = self.backbone(image, keep)
+    def forward(self, image):
+        maps = self.backbone(image)
         if self.config.is_classifier:
             return self.classifier(maps[-1].mean((2, 3)))
-        return self.decode_head(maps, keep)
+        return self.decode_head(maps)
 
 
 Model = SegFormer
@@ -433,8 +436,15 @@ Model = SegFormer
 def run_with_stages(model, image) -> Dict[str, torch.Tensor]:
     """The stages of `model` on `image` by name, in the order they are computed, and 'output'."""
     stages = {}
-    with torch.no_grad():
-        output = model.eval()(image, stages.__setitem__)
+    kept = [module for module in model.modules() if isinstance(module, Kept)]
+    for module in kept:
+        module.keep = stages.__setitem__
+    try:
+        with torch.no_grad():
+            output = model.eval()(image)
+    finally:
+        for module in kept:
+            del module.keep
     stages["output"] = output
     return stages
 
