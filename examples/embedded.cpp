@@ -48,16 +48,16 @@ int main() {
   const lemore::ImageView image{g_gray, {k_height, k_width}, k_width, lemore::PixelFormat::gray};
   const lemore::LabelView labels{g_labels, {k_height, k_width}, k_width};
 
-  std::size_t at_start = 0;
+  std::size_t before = 0;
   for (int frame = 0; frame < 4; ++frame) {
     for (int i = 0; i < k_height * k_width; ++i) g_gray[i] = static_cast<std::uint8_t>(i * (frame + 3));
     lemore::Status status = session->run(image);
     if (status.ok()) status = session->label_map(labels);
     if (!status.ok()) return std::fprintf(stderr, "%s\n", status.message().c_str()), 1;
-    if (frame == 0) at_start = g_allocations;  // the first one makes room for this size of image
+    if (frame == 0) before = g_allocations;  // the first one makes room for this size of image
   }
-  const std::size_t later = g_allocations - at_start;
-  std::printf("%zu allocations to start, %zu in three frames; arena %zu of %zu bytes\n", at_start, later,
-              session->arena_bytes(), sizeof(g_arena));
+  const std::size_t later = g_allocations - before;
+  std::printf("%zu allocations in three frames; arena: %zu of %zu bytes\n", later, session->arena_bytes(),
+              sizeof(g_arena));
   return later == 0 ? 0 : 1;
 }

@@ -2,6 +2,25 @@
 # Components, which are the Debian packages too: runtime, development, tool.
 include(CMakePackageConfigHelpers)
 
+# All or nothing: a component of which a file is not built yet stops the installation before the first file is copied.
+add_custom_target(lemore_to_install DEPENDS lemore)  # what `cmake --install` takes; tools/ adds its part
+function(lemore_require_built component)
+  install(CODE "foreach(file IN ITEMS ${ARGN})
+    if(NOT EXISTS \"\${file}\")
+      message(FATAL_ERROR \"Nothing was installed: \${file} is not built yet. Run first: cmake --build ${PROJECT_BINARY_DIR} --target lemore_to_install\")
+    endif()
+  endforeach()" COMPONENT ${component})
+endfunction()
+lemore_require_built(runtime "\"$<TARGET_FILE:lemore>\"")
+lemore_require_built(development "\"$<TARGET_FILE:lemore>\"")
+if(LEMORE_BUILD_TOOLS)
+  foreach(file IN ITEMS lemore.1 completions/lemore completions/_lemore)
+    list(APPEND lemore_pages "\"${PROJECT_BINARY_DIR}/tools/${file}\"")
+  endforeach()
+  list(JOIN lemore_pages " " lemore_pages)
+  lemore_require_built(tool "\"$<TARGET_FILE:lemore_tool>\" ${lemore_pages}")
+endif()
+
 install(TARGETS lemore EXPORT lemore
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)

@@ -1,5 +1,5 @@
 // Replays corpora through a fuzz target without libFuzzer: each file whole, and cut short at a few lengths.
-// replay FILE_OR_FOLDER...: fails when there is no file.
+// replay FILE_OR_FOLDER...: fails when there is none, or when a folder holds no file.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -33,8 +33,10 @@ int main(int argc, char** argv) {
       replay(argv[i]);
       continue;
     }
+    const std::size_t before = inputs;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(argv[i]))
       if (entry.is_regular_file()) replay(entry.path());
+    if (inputs == before) return std::fprintf(stderr, "%s holds no file\n", argv[i]), 1;
   }
   std::printf("%zu inputs\n", inputs);
   return inputs > 0 ? 0 : 1;

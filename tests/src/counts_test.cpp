@@ -68,9 +68,9 @@ TEST_CASE("the published network at 512x512 runs, and its arena is bounded", "[c
   options.threads = 1;
   auto session = Session::create(model, options);
   REQUIRE(session.ok());
-  // The expanded tensor of the first block is 96 x 256 x 256 floats; nothing of that size lives beside it but its
-  // result.
-  REQUIRE(session->arena_bytes() < std::size_t{34} << 20);
+  // README: "5.8 MB for activations". What is expanded lives in strips, never whole: the first block's alone would take 25 MB.
+  INFO(session->arena_bytes() << " bytes on " << isa_name(session->isa()));
+  REQUIRE(session->arena_bytes() <= 5800000);
   REQUIRE(session->run(test::random_image({300, 400}, PixelFormat::rgb, 1).view()).ok());
   REQUIRE(session->logits().shape == Shape{1, 64, 64, 150});
 }

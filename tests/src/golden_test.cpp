@@ -86,7 +86,7 @@ Session session_for(const Model& model, const TensorView& input, Isa isa, int th
 
 }  // namespace
 
-TEST_CASE("every stage of the recorded networks, on every ISA and 1 to 3 threads", "[golden]") {
+TEST_CASE("every stage of the recorded networks, on every ISA and 1 to 3 threads", "[golden][every_isa]") {
   for (const char* name : k_goldens) {
     const Recorded recorded(name);
     const TensorView& input = recorded.input();

@@ -24,26 +24,6 @@ void refuse(const std::string& json, std::initializer_list<std::string> parts) {
   require_error(parse_lemore_config(json, "some.json"), StatusCode::invalid_file, parts);
 }
 
-TEST_CASE("the thirteen parameter counts of the paper and the spec", "[config]") {
-  const std::string plain = R"("attention": null, "nested": {"enabled": false})";
-  const std::string nested = R"("attention": null)";
-  const std::string one = R"("views": ["transverse"])", two = R"("views": ["transverse", "frontal"])";
-  CHECK(trained_parameters(parse("{" + plain + "," + one + "}")) == 1118390);
-  CHECK(trained_parameters(parse("{" + plain + "," + two + "}")) == 1140150);
-  CHECK(trained_parameters(parse("{" + plain + "}")) == 1161910);
-  CHECK(trained_parameters(parse(R"({"nested": {"enabled": false}})")) == 1215254);
-  CHECK(trained_parameters(parse("{" + nested + "," + one + "}")) == 1501286);
-  CHECK(trained_parameters(parse("{" + nested + "," + two + "}")) == 1523046);
-  CHECK(trained_parameters(parse("{" + nested + "}")) == 1544806);
-  CHECK(trained_parameters(parse("{}")) == 1598150);
-  CHECK(trained_parameters(parse(R"({"input_size": [224, 224], "token_stride": 32, "classes_only": 1000})")) ==
-        1667810);
-  CHECK(trained_parameters(parse(R"({"input_size": [448, 448]})")) == 1587950);
-  CHECK(trained_parameters(parse(R"({"input_size": [480, 480], "num_classes": 60})")) == 1581270);
-  CHECK(trained_parameters(parse(R"({"input_size": [512, 1024], "num_classes": 19})")) == 1646531);
-  CHECK(trained_parameters(parse(R"({"num_classes": 171})")) == 1600859);
-}
-
 TEST_CASE("absent fields take the published values", "[config]") {
   const LemoreConfig c = parse("{}");
   CHECK(c.input_h == 512);

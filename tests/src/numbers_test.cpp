@@ -23,9 +23,6 @@
 namespace lemore::test {
 namespace {
 
-// The suite runs once for each ISA; what goes through all of them itself need not.
-bool in_another_run() { return default_isa().ok() && *default_isa() != supported_isas().front(); }
-
 const char* const k_segmenters[] = {"plain", "rect", "odd-channel", "resampled", "three-stages"};
 
 Size size_of(const TensorView& nchw) { return {static_cast<int>(nchw.shape[2]), static_cast<int>(nchw.shape[3])}; }
@@ -135,8 +132,8 @@ void all(std::vector<float>& x, float value) { std::fill(x.begin(), x.end(), val
 
 }  // namespace
 
-TEST_CASE("NaN, infinities and huge values in a tensor give defined labels, the same on every ISA", "[numbers]") {
-  if (in_another_run()) return;
+TEST_CASE("NaN, infinities and huge values in a tensor give defined labels, the same on every ISA",
+          "[numbers][every_isa]") {
   const Change changes[] = {
       {"one NaN", false, [](auto& x) { x[x.size() / 2] = k_nan; }},
       {"one infinity", true, [](auto& x) { x[x.size() / 2] = k_infinity; }},
@@ -181,8 +178,7 @@ TEST_CASE("NaN, infinities and huge values in a tensor give defined labels, the 
   }
 }
 
-TEST_CASE("logits that are NaN or infinite give the label that is documented", "[numbers]") {
-  if (in_another_run()) return;
+TEST_CASE("logits that are NaN or infinite give the label that is documented", "[numbers][every_isa]") {
   const Recorded recorded("plain");
   // Planted as the output of a run.
   struct Plant {
@@ -244,8 +240,7 @@ TEST_CASE("logits that are NaN or infinite give the label that is documented", "
   }
 }
 
-TEST_CASE("denormals in a tensor are as good as zeros", "[numbers]") {
-  if (in_another_run()) return;
+TEST_CASE("denormals in a tensor are as good as zeros", "[numbers][every_isa]") {
   for (const char* name : k_segmenters) {
     const Recorded recorded(name);
     std::vector<float> tiny = recorded.values, zero(recorded.values.size(), 0.0f);
@@ -290,7 +285,7 @@ void set_control(std::uint64_t bits) { __asm__ volatile("vmsr fpscr, %0" : : "r"
 
 }  // namespace
 
-TEST_CASE("a run leaves the floating-point environment as it is, flushing or not", "[numbers]") {
+TEST_CASE("a run leaves the floating-point environment as it is, flushing or not", "[numbers][every_isa]") {
   const Recorded recorded("plain");
   const std::uint64_t before = control();
   for (const Isa isa : supported_isas()) {
@@ -312,8 +307,7 @@ TEST_CASE("a run leaves the floating-point environment as it is, flushing or not
 }
 #endif
 
-TEST_CASE("ISAs differ by rounding alone", "[numbers]") {
-  if (in_another_run()) return;
+TEST_CASE("ISAs differ by rounding alone", "[numbers][every_isa]") {
   const auto compare = [](const std::string& name, const Model& model, const std::vector<float>& x,
                           const Shape& shape) {
     const std::vector<Isa> isas = supported_isas();
