@@ -39,10 +39,13 @@ inline std::vector<std::uint8_t> as_png(const lemore::cli::Image& image) {
   return bytes;
 }
 
+enum class JpegKind { baseline, restarts, progressive, planes, arithmetic };
+
 /// A JPEG of `components` (1 gray, 3 RGB, 4 CMYK, as libjpeg is given them) with `exif` as its APP1 segment if not
-/// empty.
+/// empty. `planes`: a scan a component.
 inline std::vector<std::uint8_t> as_jpeg(const std::uint8_t* samples, int height, int width, int components,
-                                         const std::vector<std::uint8_t>& exif = {}, bool progressive = false) {
+                                         const std::vector<std::uint8_t>& exif = {},
+                                         JpegKind kind = JpegKind::baseline) {
   jpeg_compress_struct cinfo;
   jpeg_error_mgr errors;
   cinfo.err = jpeg_std_error(&errors);
@@ -56,7 +59,15 @@ inline std::vector<std::uint8_t> as_jpeg(const std::uint8_t* samples, int height
   cinfo.in_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
   jpeg_set_defaults(&cinfo);
   jpeg_set_quality(&cinfo, 100, TRUE);
-  if (progressive) jpeg_simple_progression(&cinfo);
+  if (kind == JpegKind::progressive) jpeg_simple_progression(&cinfo);
+  if (kind == JpegKind::restarts) cinfo.restart_interval = 1;
+  if (kind == JpegKind::arithmetic) cinfo.arith_code = TRUE;
+  jpeg_scan_info scans[4] = {};
+  for (int c = 0; c < components; ++c) scans[c] = {1, {c}, 0, 63, 0, 0};
+  if (kind == JpegKind::planes) {
+    cinfo.scan_info = scans;
+    cinfo.num_scans = components;
+  }
   jpeg_start_compress(&cinfo, TRUE);
   if (!exif.empty()) jpeg_write_marker(&cinfo, JPEG_APP0 + 1, exif.data(), static_cast<unsigned>(exif.size()));
   while (cinfo.next_scanline < cinfo.image_height) {

@@ -28,6 +28,10 @@ std::string one_line(std::string_view text) {
 
 void print_error(std::string_view message) { std::fprintf(stderr, "lemore: %s\n", one_line(message).c_str()); }
 
+void print_warning(std::string_view what, std::string_view text) {
+  print_error(std::string(what) + ": warning: " + std::string(text));
+}
+
 int fail(const Status& status) {
   print_error(status.message());
   return k_exit_failure;

@@ -24,6 +24,9 @@ std::string one_line(std::string_view text);
 /// "lemore: `message`" as one line on stderr.
 void print_error(std::string_view message);
 
+/// "lemore: `what`: warning: `text`" as one line on stderr: the work goes on.
+void print_warning(std::string_view what, std::string_view text);
+
 /// As print_error, and returns k_exit_failure.
 int fail(const Status& status);
 /// As print_error, and returns k_exit_usage.

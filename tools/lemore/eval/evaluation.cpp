@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <tuple>
@@ -19,6 +20,7 @@ namespace {
 /// What is kept of a pair until those before it are settled.
 struct Record {
   Status status;
+  std::string warning;  // about the image file
   std::optional<double> miou;
 };
 
@@ -37,8 +39,10 @@ class Collector {
     return next_++;
   }
 
-  void settle(std::size_t place, const Status& status, const Confusion& counts) {
-    Record record{status, status.ok() ? scores_of(counts).miou : std::nullopt};
+  void settle(std::size_t place, const Status& status, const Evaluator& evaluator) {
+    const Confusion& counts = evaluator.counts();
+    Record record{status, std::string(), std::nullopt};
+    if (status.ok()) record = {status, evaluator.photo().warning, scores_of(counts).miou};
     const std::lock_guard lock(mutex_);
     if (status.ok()) result_->counts.add(counts);
     // Those before it were taken before it and will be settled: the first failure in order is always told.
@@ -66,6 +70,10 @@ class Collector {
       std::snprintf(note, sizeof(note), "failed");
     } else {
       ++result_->images;
+    }
+    if (!record.warning.empty()) {
+      progress_.clear();
+      print_warning(pairs_[place].image, record.warning);
     }
     if (record.miou) {
       std::snprintf(note, sizeof(note), "mIoU %.4f", *record.miou);
@@ -103,7 +111,7 @@ Evaluation evaluate(const std::vector<Pair>& pairs, std::vector<Evaluator>& eval
       const Pair& pair = pairs[*place];
       const Status status = guarded([&] { return evaluator.evaluate(pair); });
       const bool is_nameless = status.code() == StatusCode::out_of_memory;  // the others name the file at fault
-      collector.settle(*place, is_nameless ? about(pair.image, status) : status, evaluator.counts());
+      collector.settle(*place, is_nameless ? about(pair.image, status) : status, evaluator);
     }
   };
   std::vector<std::thread> threads;

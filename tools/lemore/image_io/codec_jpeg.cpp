@@ -37,6 +37,11 @@ struct JpegDecoder {
   Status size_status;
   std::vector<std::uint8_t> cmyk_row;
 
+  bool is_in_pixels = false;     ///< headers are read
+  bool lacks_end = false;        ///< the file stopped before its end marker
+  bool has_stray_bytes = false;  ///< between or behind the pixels' data
+  unsigned components_seen = 0;  ///< a bit for each component that a scan has held
+
   enum class Outcome { done, library_error, bad_size, no_memory, unsupported };
 
   JpegDecoder() = default;
@@ -46,6 +51,7 @@ struct JpegDecoder {
 
   Outcome decode(const std::uint8_t* data, std::size_t size);
   Outcome read();
+  bool has_all_scans() const noexcept;
 };
 
 JpegDecoder* self_of(j_common_ptr cinfo) { return static_cast<JpegDecoder*>(cinfo->client_data); }
@@ -57,13 +63,30 @@ JpegDecoder* self_of(j_common_ptr cinfo) { return static_cast<JpegDecoder*>(cinf
   std::longjmp(self->escape, 1);
 }
 
+/// Whether the scans so far are all that the picture needs, to the last bit of each coefficient.
+bool JpegDecoder::has_all_scans() const noexcept {
+  if (cinfo.coef_bits == nullptr) return components_seen == (1u << cinfo.num_components) - 1;
+  for (int c = 0; c < cinfo.num_components; ++c) {
+    for (const int missing_bits : cinfo.coef_bits[c])
+      if (missing_bits != 0) return false;  // progressive: -1 for none yet
+  }
+  return true;
+}
+
 /// Damage that leaves a hole or noise in the picture is an error here; oddities that leave it whole are not (stray
 /// bytes between segments, unknown Adobe or JFIF versions, a progression that repeats itself).
 void on_message(j_common_ptr cinfo, int level) {
   if (level >= 0) return;
+  JpegDecoder* self = self_of(cinfo);
   switch (cinfo->err->msg_code) {
-    case JWRN_HIT_MARKER:
+    case JWRN_EXTRANEOUS_DATA:
+      self->has_stray_bytes = true;
+      return;
     case JWRN_JPEG_EOF:
+      if (!self->is_in_pixels) on_error(cinfo);
+      self->lacks_end = true;  // if pixels are missing too, JWRN_HIT_MARKER follows or JpegDecoder::read finds out
+      return;
+    case JWRN_HIT_MARKER:
     case JWRN_HUFF_BAD_CODE:
     case JWRN_ARITH_BAD_CODE:
     case JWRN_MUST_RESYNC:
@@ -75,8 +98,10 @@ void on_message(j_common_ptr cinfo, int level) {
 
 void on_progress(j_common_ptr cinfo) {
   const j_decompress_ptr decompress = reinterpret_cast<j_decompress_ptr>(cinfo);
-  if (decompress->input_scan_number <= k_max_scans) return;
   JpegDecoder* self = self_of(cinfo);
+  for (int i = 0; i < decompress->comps_in_scan; ++i)
+    self->components_seen |= 1u << decompress->cur_comp_info[i]->component_index;
+  if (decompress->input_scan_number <= k_max_scans) return;
   std::snprintf(self->message, sizeof(self->message), "more than %d scans", k_max_scans);
   std::longjmp(self->escape, 1);
 }
@@ -112,7 +137,9 @@ JpegDecoder::Outcome JpegDecoder::read() {
     return Outcome::unsupported;
   }
   cinfo.out_color_space = is_gray ? JCS_GRAYSCALE : is_cmyk ? JCS_CMYK : JCS_RGB;
-  jpeg_start_decompress(&cinfo);
+  is_in_pixels = true;
+  jpeg_start_decompress(&cinfo);  // of several scans it reads all
+  const bool is_whole = !jpeg_has_multiple_scans(&cinfo) || has_all_scans();
   const Size size{static_cast<int>(cinfo.output_height), static_cast<int>(cinfo.output_width)};
   if (!image->reset(size, is_gray ? PixelFormat::gray : PixelFormat::rgb)) return Outcome::no_memory;
   if (is_cmyk) cmyk_row.resize(static_cast<std::size_t>(size.width) * 4);
@@ -131,8 +158,15 @@ JpegDecoder::Outcome JpegDecoder::read() {
       }
     }
   }
+  const bool is_arithmetic = cinfo.arith_code != 0;  // its decoder can't tell whether bytes are missing
   jpeg_finish_decompress(&cinfo);
-  return Outcome::done;
+  if (!lacks_end) return Outcome::done;
+  if (is_whole && !is_arithmetic && !has_stray_bytes) {
+    image->warning = "the JPEG lacks its end marker; all pixels are there";
+    return Outcome::done;
+  }
+  std::snprintf(message, sizeof(message), "the file is cut short");
+  return Outcome::library_error;
 }
 
 JpegDecoder::Outcome JpegDecoder::decode(const std::uint8_t* data, std::size_t size) {

@@ -37,8 +37,10 @@ FormatInfo sniff_format(const std::uint8_t* data, std::size_t size) noexcept {
     return {ImageFormat::pnm, "PNM"};
   }
   if (has(data, size, 0, "GIF87a"sv) || has(data, size, 0, "GIF89a"sv)) return {ImageFormat::unsupported, "GIF"};
-  if (has(data, size, 0, "RIFF"sv) && has(data, size, 8, "WEBP"sv)) return {ImageFormat::unsupported, "WebP"};
-  if (has(data, size, 0, "II*\0"sv) || has(data, size, 0, "MM\0*"sv)) return {ImageFormat::unsupported, "TIFF"};
+  if (has(data, size, 0, "RIFF"sv) && has(data, size, 8, "WEBP"sv)) return {ImageFormat::webp, "WebP"};
+  for (const std::string_view start : {"II*\0"sv, "MM\0*"sv, "II+\0"sv, "MM\0+"sv}) {
+    if (has(data, size, 0, start)) return {ImageFormat::tiff, "TIFF"};
+  }
   if (has(data, size, 0, "\0\0\0\x0CjP  "sv) || has(data, size, 0, "\xFF\x4F\xFF\x51"sv)) {
     return {ImageFormat::unsupported, "JPEG 2000"};
   }
@@ -79,6 +81,7 @@ Status decode_image(const std::uint8_t* data, std::size_t size, const DecodeLimi
   if (size == 0) return Status(StatusCode::invalid_file, "the file is empty");
   int orientation = 1;
   Status status;
+  image.warning.clear();
   const FormatInfo info = sniff_format(data, size);
   switch (info.format) {
     case ImageFormat::jpeg:
@@ -93,15 +96,30 @@ Status decode_image(const std::uint8_t* data, std::size_t size, const DecodeLimi
     case ImageFormat::pnm:
       status = decode_pnm(data, size, limits, image);
       break;
+    case ImageFormat::webp:
+#if LEMORE_WEBP
+      status = decode_webp(data, size, limits, image, orientation);
+      break;
+#else
+      return Status(StatusCode::unsupported, "WebP is not supported: this lemore was built without libwebp");
+#endif
+    case ImageFormat::tiff:
+#if LEMORE_TIFF
+      status = decode_tiff(data, size, limits, image, orientation);
+      break;
+#else
+      return Status(StatusCode::unsupported, "TIFF is not supported: this lemore was built without libtiff");
+#endif
     case ImageFormat::unsupported:
       return Status(StatusCode::unsupported, std::string(info.name) + " is not supported");
     case ImageFormat::unknown:
-      return Status(StatusCode::invalid_file, "not an image (JPEG, PNG, BMP or PNM)");
+      return Status(StatusCode::invalid_file, "not an image (JPEG, PNG, WebP, TIFF, BMP or PNM)");
   }
   if (!status.ok() || orientation == 1) return status;
   if (!turn_upright(image, orientation, scratch)) {
     return Status(StatusCode::out_of_memory, "no memory to turn the image upright");
   }
+  scratch.warning = std::move(image.warning);
   std::swap(image, scratch);
   return Status();
 }

@@ -14,7 +14,9 @@ enum class ImageFormat : std::uint8_t {
   png,
   bmp,
   pnm,
-  unsupported,  ///< an image format that has a name but is not read here
+  webp,
+  tiff,
+  unsupported,  ///< an image format that has a name but is not read, here or in this build
   unknown
 };
 
@@ -36,15 +38,20 @@ struct DecodeLimits {
   std::uint64_t max_pixels = std::uint64_t{1} << 28;  ///< 268 megapixels: 805 MB of RGB
 };
 
-/// Decodes a whole image file to 8-bit gray or RGB and turns it upright.
+/// Decodes a whole image file to 8-bit gray or RGB and turns it upright. docs/images.md says it for users.
 ///
-/// Values    gray stays gray; palettes are expanded; alpha is dropped, not blended; 16-bit samples become
-///           round(v * 255 / 65535); gamma, colour profiles and text are ignored; CMYK and YCCK JPEGs are read by
-///           Adobe's convention (stored inverted) and become (255 - c) * (255 - k) / 255, as PIL does.
-/// Turning   EXIF orientation 1-8 of JPEG and PNG is applied; a damaged EXIF block counts as none.
-/// Strict    a file that is cut short or whose entropy-coded data is damaged is refused, never half shown.
+/// Values    gray stays gray; palettes are expanded; alpha is dropped, not blended (a TIFF's colours that were multiplied
+///           by it are divided again); 16-bit samples become round(v * 255 / 65535); gamma, colour profiles and text are
+///           ignored; CMYK becomes (255 - c) * (255 - k) / 255, as PIL does, and CMYK and YCCK JPEGs are read by Adobe's
+///           convention (stored inverted)
+/// Turning   EXIF orientation 1-8 of JPEG, PNG and WebP and TIFF's own is applied; a damaged EXIF block counts as none
+/// Several   of a TIFF the first page is read, of an animated WebP the first frame, each with a warning
+/// Strict    a file that is cut short or whose entropy-coded data is damaged is refused, never half shown; a JPEG that
+///           lacks only its end marker is read, with a warning
+/// Warnings  image.warning, empty otherwise
 /// Errors    invalid_file, unsupported (by name), out_of_memory. Messages do not name the file.
-/// Memory    the image, and as much again while one with an orientation is turned (`image` and the scratch swap).
+/// Memory    the image, and as much again while one with an orientation is turned (`image` and the scratch swap); for a
+///           lossless WebP 4 bytes a pixel more while it is decoded, for a TIFF a row or a tile
 Status decode_image(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image,
                     Image& scratch);
 
@@ -58,5 +65,10 @@ Status decode_png(const std::uint8_t* data, std::size_t size, const DecodeLimits
                   int& orientation);
 Status decode_bmp(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image);
 Status decode_pnm(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image);
+// These two are built where their libraries are: LEMORE_WEBP and LEMORE_TIFF are 1 then, else 0.
+Status decode_webp(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image,
+                   int& orientation);
+Status decode_tiff(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image,
+                   int& orientation);
 
 }  // namespace lemore::cli

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <string>
 
 #include "lemore/image.h"
 
@@ -41,6 +42,7 @@ struct Image {
   ByteBuffer pixels;
   Size size;
   PixelFormat format = PixelFormat::rgb;
+  std::string warning;  ///< what the reader of the file should know, without the file's name; mostly empty
 
   std::size_t row_bytes() const noexcept { return static_cast<std::size_t>(size.width) * pixel_bytes(format); }
   const std::uint8_t* row(int y) const noexcept { return pixels.data() + static_cast<std::size_t>(y) * row_bytes(); }

@@ -30,6 +30,7 @@ struct Record {
   Status status;
   bool is_skipped = false;
   Size size;
+  std::string warning;  // about the image file
   JobTimes times;
 };
 
@@ -164,7 +165,9 @@ void Pipeline::write_loop() {
 /// Under the mutex: the job is done with, one way or the other, and free for another image.
 void Pipeline::settle(Job& job) {
   State& s = *state_;
-  s.settled.emplace(job.place, Record{job.status, job.is_skipped, job.image.size, job.times});
+  const bool is_read = job.status.ok() && !job.is_skipped;
+  std::string warning = is_read ? job.image.warning : std::string();
+  s.settled.emplace(job.place, Record{job.status, job.is_skipped, job.image.size, std::move(warning), job.times});
   s.free_jobs.push_back(&job);
   while (!s.is_abandoned && s.settled.count(s.next_to_report) != 0) report_next();
 }
@@ -182,6 +185,10 @@ void Pipeline::report_next() {
   if (has_failed) {
     progress_.clear();
     print_error(about(input.path == "-" ? "standard input" : input.path, record.status).message());
+  }
+  if (!record.warning.empty()) {
+    progress_.clear();
+    print_warning(input.path == "-" ? "standard input" : input.path, record.warning);
   }
   char note[64] = "failed";
   if (record.is_skipped) {
@@ -206,6 +213,7 @@ void Pipeline::report_next() {
     if (!has_failed && !record.is_skipped) {
       line["width"] = record.size.width;
       line["height"] = record.size.height;
+      if (!record.warning.empty()) line["warning"] = record.warning;
       line["times_ms"] = {{"decode", record.times.decode},
                           {"prepare", record.times.prepare},
                           {"network", record.times.network},

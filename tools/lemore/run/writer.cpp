@@ -84,6 +84,7 @@ void Writer::encode_json(Job& job, const std::string& input) const {
       {"isa", options_.isa},
       {"threads", options_.threads},
   };
+  if (!job.image.warning.empty()) json["image"]["warning"] = job.image.warning;
   if (model_.is_classifier()) {
     json["top"] = top_classes(job.logits, palette_);
   } else {
