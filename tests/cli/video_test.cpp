@@ -1,6 +1,8 @@
 #include "frames/video.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -69,25 +71,59 @@ TEST_CASE("frame lines", "[video]") {
   CHECK_FALSE(is_y4m_frame_line(""));
 }
 
-TEST_CASE("YUV becomes the RGB that BT.601 says", "[video]") {
-  // Y, U, V of black, white, red, green and blue, 16..235 and 0..255; rounding leaves 2.
-  struct Case {
-    int y, u, v, r, g, b;
-  };
-  const Case limited[] = {{16, 128, 128, 0, 0, 0},  {235, 128, 128, 255, 255, 255}, {81, 90, 240, 255, 0, 0},
-                          {145, 54, 34, 0, 255, 0}, {41, 240, 110, 0, 0, 255},      {126, 128, 128, 128, 128, 128}};
-  const Case full[] = {{0, 128, 128, 0, 0, 0}, {255, 128, 128, 255, 255, 255}, {76, 85, 255, 255, 0, 0}};
-  const auto check = [](const Case& c, const std::string& line) {
-    const std::vector<std::uint8_t> frame{static_cast<std::uint8_t>(c.y), static_cast<std::uint8_t>(c.u),
-                                          static_cast<std::uint8_t>(c.v)};
-    std::uint8_t rgb[3];
-    to_rgb(header(line), frame.data(), rgb);
-    CHECK(std::abs(rgb[0] - c.r) <= 2);
-    CHECK(std::abs(rgb[1] - c.g) <= 2);
-    CHECK(std::abs(rgb[2] - c.b) <= 2);
-  };
-  for (const Case& c : limited) check(c, "YUV4MPEG2 W1 H1 C444");
-  for (const Case& c : full) check(c, "YUV4MPEG2 W1 H1 C444 XCOLORRANGE=FULL");
+TEST_CASE("the matrix follows from the height unless it is named, the range from its tag", "[video]") {
+  CHECK(header("YUV4MPEG2 W1 H719").matrix == ColorMatrix::bt601);
+  CHECK(header("YUV4MPEG2 W1 H720").matrix == ColorMatrix::bt709);
+  CHECK(header("YUV4MPEG2 W1 H1 XCOLORRANGE=FULL").is_full_range);
+  CHECK_FALSE(header("YUV4MPEG2 W1 H1 XCOLORRANGE=LIMITED").is_full_range);
+  CHECK(parse_y4m_header("YUV4MPEG2 W1 H1 XCOLORRANGE=TV", k_most).status().message() ==
+        "y4m header: XCOLORRANGE: expected FULL or LIMITED, got 'TV'");
+  CHECK_FALSE(parse_y4m_header("YUV4MPEG2 W1 H1 XCOLORRANGE=FULL XCOLORRANGE=LIMITED", k_most).ok());
+
+  VideoFormat f = header("YUV4MPEG2 W1 H1080");
+  REQUIRE(choose_matrix("auto", f).ok());
+  CHECK(f.matrix == ColorMatrix::bt709);
+  REQUIRE(choose_matrix("bt601", f).ok());
+  CHECK(f.matrix == ColorMatrix::bt601);
+  CHECK_FALSE(choose_matrix("bt2020", f).ok());
+  VideoFormat raw = *parse_raw_format("raw:2x1:rgb24", k_most);
+  CHECK(choose_matrix("auto", raw).ok());
+  CHECK_FALSE(choose_matrix("bt709", raw).ok());
+}
+
+TEST_CASE("YUV becomes the RGB that its matrix says, and back", "[video]") {
+  // E' = (R', G', B') in 0..1, by the definitions of ITU-R BT.601 and BT.709.
+  for (const bool is_hd : {false, true}) {
+    for (const bool is_full : {false, true}) {
+      const double kr = is_hd ? 0.2126 : 0.299, kb = is_hd ? 0.0722 : 0.114;
+      const double luma = is_full ? 255 : 219, chroma = is_full ? 255 : 224, black = is_full ? 0 : 16;
+      VideoFormat f = header(is_full ? "YUV4MPEG2 W1 H1 C444 XCOLORRANGE=FULL" : "YUV4MPEG2 W1 H1 C444");
+      REQUIRE(choose_matrix(is_hd ? "bt709" : "bt601", f).ok());
+      for (int i = 0; i < 6 * 6 * 6; ++i) {
+        const int color[3] = {i % 6 * 51, i / 6 % 6 * 51, i / 36 * 51};
+        const double r = color[0] / 255.0, g = color[1] / 255.0, b = color[2] / 255.0;
+        const double y = kr * r + (1 - kr - kb) * g + kb * b;
+        const double u = (b - y) / (2 * (1 - kb)), v = (r - y) / (2 * (1 - kr));
+        const auto byte = [](double value) {
+          return static_cast<std::uint8_t>(std::clamp(std::lround(value), 0L, 255L));
+        };
+        std::vector<std::uint8_t> frame{byte(black + luma * y), byte(128 + chroma * u), byte(128 + chroma * v)};
+        std::uint8_t rgb[3];
+        to_rgb(f, frame.data(), rgb);
+        INFO(is_hd << is_full << " " << color[0] << " " << color[1] << " " << color[2]);
+        for (int c = 0; c < 3; ++c) REQUIRE(std::abs(rgb[c] - color[c]) <= 2);  // rounding of 8 bits, twice
+
+        // The painter goes the other way.
+        const std::vector<std::uint8_t> expected = frame;
+        const Palette palette({{"a", {byte(color[0]), byte(color[1]), byte(color[2])}}});
+        const std::uint8_t label = 0;
+        std::fill(frame.begin(), frame.end(), std::uint8_t{77});
+        FramePainter(f, palette, 1.0).paint(&label, frame.data());
+        for (std::size_t c = 0; c < 3; ++c) REQUIRE(std::abs(frame[c] - expected[c]) <= 1);
+        if (color[0] == color[1] && color[1] == color[2]) REQUIRE((frame[1] == 128 && frame[2] == 128));
+      }
+    }
+  }
 }
 
 TEST_CASE("painting: what is not painted keeps its bytes, the rest comes to its colour", "[video]") {

@@ -43,7 +43,7 @@ struct RunOptions {
   BatchOptions batch;
   bool resume = false, json = false;
   std::string manifest;
-  std::string frames;
+  std::string frames, colorspace = "auto";
   double fps = 0;
 };
 
@@ -233,6 +233,7 @@ int run_stream(const RunOptions& options) {
   if (const Status status = choose_classes(options.only, palette); !status.ok()) return fail_usage(status.message());
   FramesOptions frames;
   frames.format = options.frames;
+  frames.colorspace = options.colorspace;
   frames.fps = options.fps;
   frames.opacity = options.opacity;
   frames.max_pixels = batch.max_pixels;
@@ -244,6 +245,7 @@ int run_stream(const RunOptions& options) {
 int run(RunOptions options) {
   if (!options.frames.empty()) return run_stream(options);
   if (options.fps > 0) return fail_usage("--fps: goes with --frames");
+  if (options.colorspace != "auto") return fail_usage("--colorspace: goes with --frames");
   // What can be said about the command line alone comes first, before any file is read.
   const bool has_default_kinds = options.emit.empty();
   Result<OutputKinds> kinds =
@@ -394,6 +396,12 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_option("--fps", options->fps, "Pace of --frames; a late frame keeps the classes of the one before")
       ->check(CLI::Range(1e-3, 1e9).description(""))
       ->type_name("N");
+  complete_with(*command
+                     ->add_option("--colorspace", options->colorspace,
+                                  "Of y4m frames: bt601, bt709 or auto (bt709 from 720 rows up); default: auto")
+                     ->check(CLI::IsMember({"auto", "bt601", "bt709"}).description(""))
+                     ->type_name("NAME"),
+                "auto bt601 bt709");
   command->add_flag("--json", options->json, "Print counts and times as JSON");
   command->callback([options, &exit_code] { exit_code = run(*options); });
 }

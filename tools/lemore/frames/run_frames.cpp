@@ -34,10 +34,15 @@ bool read_line(std::string& line) {
 
 Result<VideoFormat> read_format(const FramesOptions& options, std::string& header) {
   if (options.format != "y4m") return parse_raw_format(options.format, options.max_pixels);
-  if (!read_line(header) && header.empty())
+  const bool is_whole = read_line(header);
+  if (!is_whole && header.empty())
     return Status(StatusCode::invalid_file, "standard input: is empty, expected a y4m header");
   Result<VideoFormat> format = parse_y4m_header(header, options.max_pixels);
   if (!format.ok()) return about("standard input", format.status());
+  if (!is_whole) {
+    return Status(StatusCode::invalid_file, "standard input: the y4m header does not end within " +
+                                                std::to_string(header.size()) + " bytes: the stream is cut short");
+  }
   return format;
 }
 
@@ -55,7 +60,10 @@ Result<bool> read_frame(const VideoFormat& format, std::uint64_t index, std::str
   errno = 0;
   const std::size_t got = std::fread(frame.data(), 1, frame.size(), stdin);
   if (std::ferror(stdin) != 0) return errno_status("standard input", "read", errno);
-  if (got == 0 && !format.is_y4m()) return false;
+  if (got == 0 && !format.is_y4m()) {
+    if (index == 0) return Status(StatusCode::invalid_file, "standard input: is empty, expected frames");
+    return false;
+  }
   if (got != frame.size())
     return stream_error(index, "has " + std::to_string(got) + " bytes, expected " + std::to_string(frame.size()));
   return true;
@@ -65,8 +73,9 @@ Result<bool> read_frame(const VideoFormat& format, std::uint64_t index, std::str
 
 Status run_frames(const Model& model, const Palette& palette, const FramesOptions& options) {
   std::string header, line;
-  const Result<VideoFormat> format = read_format(options, header);
+  Result<VideoFormat> format = read_format(options, header);
   if (!format.ok()) return format.status();
+  if (const Status status = choose_matrix(options.colorspace, *format); !status.ok()) return status;
   Result<Segmenter> segmenter = Segmenter::create(model, options.segmenter);
   if (!segmenter.ok()) return segmenter.status();
   if (format->is_y4m()) {

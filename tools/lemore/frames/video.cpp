@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "lemore/model.h"
 #include "report.h"
@@ -34,14 +35,43 @@ std::uint8_t rounded(int value_256ths) noexcept {
   return static_cast<std::uint8_t>(std::clamp((value_256ths + 128) >> 8, 0, 255));
 }
 
-std::array<std::uint8_t, 3> to_yuv(const Rgb& color, bool is_full_range) noexcept {
-  const int r = color[0], g = color[1], b = color[2];
-  if (is_full_range) {
-    return {rounded(77 * r + 150 * g + 29 * b), rounded(-43 * r - 85 * g + 128 * b + (128 << 8)),
-            rounded(128 * r - 107 * g - 21 * b + (128 << 8))};
-  }
-  return {rounded(66 * r + 129 * g + 25 * b + (16 << 8)), rounded(-38 * r - 74 * g + 112 * b + (128 << 8)),
-          rounded(112 * r - 94 * g - 18 * b + (128 << 8))};
+/// A conversion in 256ths. Luma is black + its row of `from_rgb`, chroma 128 + its rows.
+struct Coefficients {
+  int black = 0, luma = 256;
+  int v_to_red = 0, u_to_green = 0, v_to_green = 0, u_to_blue = 0;
+  std::array<std::array<int, 3>, 3> from_rgb{};  // [y, u, v][r, g, b]
+};
+
+/// From the shares of red and blue in luma, which are all that BT.601 and BT.709 differ in. Green takes what rounding
+/// leaves of each row, so that white is white and grays have no colour.
+Coefficients coefficients_of(const VideoFormat& format) noexcept {
+  const bool is_hd = format.matrix == ColorMatrix::bt709;
+  const double red = is_hd ? 0.2126 : 0.299, blue = is_hd ? 0.0722 : 0.114, green = 1 - red - blue;
+  const double luma_range = format.is_full_range ? 255 : 219, chroma_range = format.is_full_range ? 255 : 224;
+  const auto in_256ths = [](double value) { return static_cast<int>(std::lround(256 * value)); };
+  Coefficients c;
+  c.black = format.is_full_range ? 0 : 16;
+  c.luma = in_256ths(255 / luma_range);
+  c.v_to_red = in_256ths(255 / chroma_range * 2 * (1 - red));
+  c.u_to_blue = in_256ths(255 / chroma_range * 2 * (1 - blue));
+  c.v_to_green = in_256ths(255 / chroma_range * 2 * (1 - red) * red / green);
+  c.u_to_green = in_256ths(255 / chroma_range * 2 * (1 - blue) * blue / green);
+  const auto row = [&](double of_red, double of_blue, double scale, int sum) {
+    const int r = in_256ths(scale / 255 * of_red), b = in_256ths(scale / 255 * of_blue);
+    return std::array<int, 3>{r, sum - r - b, b};
+  };
+  c.from_rgb[0] = row(red, blue, luma_range, in_256ths(luma_range / 255));
+  c.from_rgb[1] = row(-red / (2 * (1 - blue)), 0.5, chroma_range, 0);
+  c.from_rgb[2] = row(0.5, -blue / (2 * (1 - red)), chroma_range, 0);
+  return c;
+}
+
+std::array<std::uint8_t, 3> to_yuv(const Rgb& color, const Coefficients& c) noexcept {
+  const auto component = [&](std::size_t i, int zero) {
+    const std::array<int, 3>& of = c.from_rgb[i];
+    return rounded(of[0] * color[0] + of[1] * color[1] + of[2] * color[2] + (zero << 8));
+  };
+  return {component(0, c.black), component(1, 128), component(2, 128)};
 }
 
 std::size_t area(Size size) noexcept {
@@ -81,13 +111,13 @@ Result<VideoFormat> parse_raw_format(std::string_view text, std::uint64_t max_pi
 }
 
 Result<VideoFormat> parse_y4m_header(std::string_view line, std::uint64_t max_pixels) {
-  const std::string_view magic = "YUV4MPEG2";
+  const std::string_view magic = "YUV4MPEG2", range_tag = "XCOLORRANGE=";
   const auto invalid = [](const std::string& what) { return Status(StatusCode::invalid_file, "y4m header: " + what); };
   if (line.substr(0, magic.size()) != magic || (line.size() > magic.size() && line[magic.size()] != ' '))
     return invalid("expected 'YUV4MPEG2', got " + shown(line));
   VideoFormat format;
   format.layout = VideoFormat::Layout::yuv420;
-  bool has_color = false;
+  bool has_color = false, has_range = false;
   for (std::string_view rest = line.substr(magic.size()); !rest.empty();) {
     rest.remove_prefix(1);  // the space
     const std::string_view token = rest.substr(0, rest.find(' '));
@@ -110,13 +140,30 @@ Result<VideoFormat> parse_y4m_header(std::string_view line, std::uint64_t max_pi
       } else if (value != "420" && value != "420jpeg" && value != "420mpeg2" && value != "420paldv") {
         return Status(StatusCode::unsupported, "y4m header: C: expected 420 or 444 of 8 bits, got " + shown(value));
       }
-    } else if (token == "XCOLORRANGE=FULL") {
-      format.is_full_range = true;
+    } else if (token.substr(0, range_tag.size()) == range_tag) {
+      const std::string_view range = token.substr(range_tag.size());
+      if (has_range) return invalid("XCOLORRANGE is there twice");
+      has_range = true;
+      if (range != "FULL" && range != "LIMITED")
+        return invalid("XCOLORRANGE: expected FULL or LIMITED, got " + shown(range));
+      format.is_full_range = range == "FULL";
     }  // frame rate, aspect, interlacing, comments: go out as they came
   }
   if (format.size.width == 0 || format.size.height == 0) return invalid("expected W and H");
   if (Status status = check_pixels(format, max_pixels); !status.ok()) return status;
+  if (format.size.height >= k_least_hd_height) format.matrix = ColorMatrix::bt709;
   return format;
+}
+
+Status choose_matrix(std::string_view name, VideoFormat& format) {
+  if (name == "auto") return Status();
+  if (name != "bt601" && name != "bt709") {
+    return Status(StatusCode::invalid_argument, "--colorspace: expected auto, bt601 or bt709, got " + shown(name));
+  }
+  if (!format.is_y4m())
+    return Status(StatusCode::invalid_argument, "--colorspace: goes with --frames y4m, these frames are RGB");
+  format.matrix = name == "bt709" ? ColorMatrix::bt709 : ColorMatrix::bt601;
+  return Status();
 }
 
 bool is_y4m_frame_line(std::string_view line) noexcept { return line == "FRAME" || line.substr(0, 6) == "FRAME "; }
@@ -125,25 +172,23 @@ void to_rgb(const VideoFormat& format, const std::uint8_t* frame, std::uint8_t* 
   const int shift = format.layout == VideoFormat::Layout::yuv420 ? 1 : 0;
   const std::uint8_t* luma = frame;
   const std::size_t chroma_width = static_cast<std::size_t>(format.chroma_size().width);
-  // 256ths: of luma, V to red, U and V to green, U to blue.
-  const bool full = format.is_full_range;
-  const int black = full ? 0 : 16, of_y = full ? 256 : 298;
-  const int v_r = full ? 359 : 409, u_g = full ? 88 : 100, v_g = full ? 183 : 208, u_b = full ? 454 : 516;
+  const Coefficients c = coefficients_of(format);
   for (int y = 0; y < format.size.height; ++y) {
     const std::uint8_t* u = frame + format.pixels() + static_cast<std::size_t>(y >> shift) * chroma_width;
     const std::uint8_t* v = u + format.chroma_bytes();
     for (int x = 0; x < format.size.width; ++x, rgb += 3) {
-      const int l = of_y * (*luma++ - black), du = u[x >> shift] - 128, dv = v[x >> shift] - 128;
-      rgb[0] = rounded(l + v_r * dv);
-      rgb[1] = rounded(l - u_g * du - v_g * dv);
-      rgb[2] = rounded(l + u_b * du);
+      const int l = c.luma * (*luma++ - c.black), du = u[x >> shift] - 128, dv = v[x >> shift] - 128;
+      rgb[0] = rounded(l + c.v_to_red * dv);
+      rgb[1] = rounded(l - c.u_to_green * du - c.v_to_green * dv);
+      rgb[2] = rounded(l + c.u_to_blue * du);
     }
   }
 }
 
 FramePainter::FramePainter(const VideoFormat& format, const Palette& palette, double opacity) : format_(format) {
+  const Coefficients coefficients = coefficients_of(format);
   for (std::size_t i = 0; i < palette.colors.size(); ++i) {
-    colors_[i] = format.is_y4m() ? to_yuv(palette.colors[i], format.is_full_range) : palette.colors[i];
+    colors_[i] = format.is_y4m() ? to_yuv(palette.colors[i], coefficients) : palette.colors[i];
     opacity_256_[i] = palette.is_painted[i] ? opacity_256ths(opacity) : 0;
   }
 }
