@@ -29,15 +29,21 @@ def png(width, height, color_type, depth, rows, palette=b""):
 
 
 def label_png(label, kind="gray"):
-    """kind: gray, indexed (with a palette of one colour, as long as the classes) or the bits of a packed indexed PNG."""
+    """kind: gray, gray1, gray2, gray4, gray16, indexed (with a palette of one colour, as long as the classes) or the bits
+    of a packed indexed PNG."""
     height, width = len(label), len(label[0])
     if kind == "gray":
         return png(width, height, 0, 8, label)
-    bits = 8 if kind == "indexed" else kind
+    if kind == "gray16":
+        return png(width, height, 0, 16, [b"".join(struct.pack(">H", v) for v in row) for row in label])
+    is_gray = str(kind).startswith("gray")
+    bits = 8 if kind == "indexed" else int(kind[4:]) if is_gray else kind
     rows = []
     for row in label:
         number = int("".join(format(v, f"0{bits}b") for v in row).ljust(-(-width * bits // 8) * 8, "0"), 2)
         rows.append(number.to_bytes(-(-width * bits // 8), "big"))
+    if is_gray:
+        return png(width, height, 0, bits, rows)
     return png(width, height, 3, bits, rows, b"\x07\x07\x07" * min(CLASSES, 2**bits))
 
 
@@ -134,16 +140,98 @@ def check_scores(result, counts):
         assert close(entry["iou"], iou[c]) and close(entry["accuracy"], accuracy[c]), (c, entry)
 
 
+def check_json(result):
+    """The keys that docs/json.md lists, and no others."""
+    assert list(result) == ["miou", "mean_accuracy", "pixel_accuracy", "classes", "confusion", "images", "failed",
+                            "pixels", "source"]  # fmt: skip
+    assert all(list(c) == ["name", "iou", "accuracy", "share"] for c in result["classes"])
+    assert set(result["source"]) == {"model", "architecture", "labels", "input_size", "source_sha256", "mode"}
+    documented = (SOURCE / "docs" / "json.md").read_text()
+    for key in [*result, *result["classes"][0], *result["source"], "stride", "pair", "label_map", "run", "shard", "pairs",
+                "pairs_digest"]:  # fmt: skip
+        assert f"`{key}`" in documented, f"docs/json.md does not describe {key}"
+
+
+def mapped_labels(root, base, images, truth, predictions, counts):
+    """--label-map: the same truth in other values and in colours gives the same counts."""
+    folder, maps = root / "mapped", root / "map.json"
+    folder.mkdir()
+    classes = {0: "class 0", 1: 1, 2: "class 2", 3: 3, IGNORE: "ignore"}
+    run_mapped = ["eval", "-m", GOLDEN, "--images", images, "--labels", folder, "--label-map", maps, "--json"]
+    for kind in ("gray16", "gray", "colors", "palette"):
+        value = {v: 300 * (v + 1) if kind == "gray16" else 250 - v for v in classes}
+        value[IGNORE] = 9
+        color = {v: (v, 100, 255 - v) for v in classes}
+        for name, label in truth.items():
+            height, width = len(label), len(label[0])
+            if kind == "colors":
+                data = png(width, height, 2, 8, [b"".join(bytes(color[v]) for v in row) for row in label])
+            elif kind == "palette":
+                places = list(classes)
+                rows = [[places.index(v) for v in row] for row in label]
+                data = png(width, height, 3, 8, rows, b"".join(bytes(color[v]) for v in places))
+            else:
+                data = label_png([[value[v] for v in row] for row in label], kind)
+            (folder / f"{name}.png").write_bytes(data)
+        if kind in ("colors", "palette"):
+            listed = {"colors": {("#%02x%02x%02x" if v % 2 else "%d,%d,%d") % color[v]: c for v, c in classes.items()}}
+        else:
+            listed = {"values": {str(value[v]): c for v, c in classes.items()}}
+        maps.write_text("\ufeff" + json.dumps(listed), encoding="utf-8")
+        result = json.loads(run(*run_mapped))
+        check_scores(result, counts)
+        assert result["source"]["label_map"]["default"] == "error"
+        # What is not listed is an error that names it, or ignored if so said.
+        kinds = list(listed)[0]
+        for key, meaning in list(listed[kinds].items()):
+            if meaning == "ignore":
+                del listed[kinds][key]
+        maps.write_text(json.dumps(listed))
+        run(*run_mapped, code=1, err=["mapped/p", "is not in the label map", "colour #ff6400" if kinds == "colors" else "value 9"])
+        maps.write_text(json.dumps({**listed, "default": "ignore"}))
+        assert json.loads(run(*run_mapped))["confusion"] == counts
+    maps.write_text(json.dumps({"values": {"0": "class 9"}}))
+    run(*run_mapped, code=1, err=["map.json", "values['0']: no class is called 'class 9'"])
+    maps.write_text(json.dumps({"values": {"0": 0}}))
+    (folder / "p0.png").write_bytes((images / "p0.png").read_bytes())
+    run(*run_mapped, code=1, err=["p0.png", "colours", '"values"'])
+    run("eval", "--merge", maps, "--label-map", maps, code=2, err=["--label-map"])
+    run(*base, "--label-map", root / "none.json", code=1, err=["none.json"])
+
+
+def suffixed_names(root, images, labels, whole):
+    """--pair: names that differ by a suffix, in folders."""
+    left, truth = root / "leftImg8bit", root / "gtFine"
+    pair = ["--recursive", "--pair", "{}_leftImg8bit.png={}_gtFine_ids.png"]
+    for path in sorted(images.iterdir()):
+        town = "aachen" if path.stem < "p5" else "bonn"
+        for folder in (left / town, truth / town):
+            folder.mkdir(parents=True, exist_ok=True)
+        (left / town / f"{path.stem}_leftImg8bit.png").write_bytes(path.read_bytes())
+        (truth / town / f"{path.stem}_gtFine_ids.png").write_bytes((labels / path.name).read_bytes())
+        (truth / town / f"{path.stem}_gtFine_color.png").write_bytes(path.read_bytes())
+    found = ["eval", "-m", GOLDEN, "--images", left, "--labels", truth, *pair, "--json"]
+    result, expected = json.loads(run(*found)), json.loads(whole)
+    assert result.pop("source").pop("pair") == pair[-1]
+    expected.pop("source")
+    assert result == expected
+    (left / "extra.png").write_bytes(b"")
+    run(*found, err=["1 of its images left out", "--pair"])
+    (truth / "bonn" / "p7_gtFine_ids.png").unlink()
+    run(*found, "--shard", "0/1", code=1, err=None)
+    run(*found[:-3], "--pair", "{}.png", code=2, err=["--pair", "IMAGE=LABEL"])
+
+
 def main(root):
     rng = random.Random(7)
     images, labels, predictions = root / "images", root / "labels", root / "predictions"
     images.mkdir()
     labels.mkdir()
     truth = {}
-    for i, kind in enumerate(["gray", "indexed", 8, "gray", "indexed", 4, 2, 1, "gray"]):
+    for i, kind in enumerate(["gray", "indexed", 8, "gray", "gray4", 4, 2, 1, "gray2", "gray1"]):
         picture, label = draw(rng, 40 + i * 3, 50 + i * 5)
-        if kind in (4, 2, 1):
-            label = [[v % min(CLASSES, 2**kind) for v in row] for row in label]
+        if kind not in ("gray", "indexed", 8):
+            label = [[v % min(CLASSES, 2 ** int(str(kind)[-1])) for v in row] for row in label]
         truth[f"p{i}"] = label
         (images / f"p{i}.png").write_bytes(picture)
         (labels / f"p{i}.png").write_bytes(label_png(label, kind))
@@ -178,8 +266,19 @@ def main(root):
     merged = run("eval", "--merge", *parts, "--save-confusion", root / "merged.json", "--json")
     assert merged == whole and (root / "merged.json").read_bytes() == (root / "all.json").read_bytes()
     assert run("eval", "--merge", *parts) == table
-    twice = json.loads(run("eval", "--merge", parts[0], parts[0], "--json", err=["part0.json", "both are added"]))
-    assert twice["pixels"] == 2 * sum(map(sum, json.loads(parts[0].read_text())["confusion"]))
+    # It knows which parts there are.
+    run("eval", "--merge", parts[0], parts[0], code=1, err=["is part 0/4, as", "part0.json is"])
+    run("eval", "--merge", *parts[:3], code=1, err=["1 of 4 parts are missing: 3/4"])
+    run("eval", "--merge", *parts, root / "all.json", code=1, err=["all.json", "is part 0/1, but"])
+    other = root / "other.json"
+    run(*base, "--shard", "3/4", "--mode", "keep", "--save-confusion", other)
+    run("eval", "--merge", *parts[:3], other, code=1, err=["other.json", "another way", '"mode"'])
+    check_json(json.loads(whole))
+    saved = json.loads(parts[1].read_text())
+    assert list(saved) == ["format", "version", "source", "run", "classes", "images", "confusion"]
+    assert (saved["format"], saved["version"]) == ("lemore-confusion", 2)
+    assert list(saved["run"]) == ["shard", "pairs", "pairs_digest", "failed"]
+    assert saved["run"]["shard"] == [1, 4] and saved["run"]["pairs"] == len(truth) and saved["run"]["failed"] == 0
     run(*base, "--shard", "8/20", "--json")  # one image; a shard without any is fine too
     empty = json.loads(run(*base, "--shard", "15/20", "--json"))
     assert empty["images"] == 0 and empty["miou"] is None and empty["classes"][0]["iou"] is None
@@ -200,6 +299,9 @@ def main(root):
     assert sum(expected[1]) == 0 and result["classes"][1]["accuracy"] is None
     check_scores(result, expected)
 
+    mapped_labels(root, base, images, truth, predictions, counts)
+    suffixed_names(root, images, labels, whole)
+
     # The worst, named with rank and mIoU, lowest first.
     worst = root / "worst"
     assert run(*base, "--worst", "3", "--out", worst, "--json") == whole
@@ -207,7 +309,7 @@ def main(root):
     assert len(strips) == 3 and [s[0] for s in strips] == ["1", "2", "3"]
     values = [float(s.split("_")[1]) for s in strips]
     assert values == sorted(values)
-    single = json.loads(run(*base, "--json", "--shard", f"{strips[0].split('_')[2][1:-4]}/9"))
+    single = json.loads(run(*base, "--json", "--shard", f"{strips[0].split('_')[2][1:-4]}/10"))
     assert f"{single['miou']:.4f}" == strips[0].split("_")[1]
 
     # What is wrong is said in one line, and the exit code tells which kind it is.
@@ -242,7 +344,6 @@ def main(root):
     flat = [[1] * width for _ in range(height)]
     spoiled = [list(row) for row in flat]
     spoiled[2][5] = 9
-    gray2 = png(width, height, 0, 2, [[0x55] * (-(-width // 4))] * height)
     for data, parts_of_message in (
         (label_png(spoiled), ["p3.png", "value 9 at pixel x 5, y 2"]),
         (label_png(flat[1:]), ["images/p3.png", "labels/p3.png", f"{height}x{width}", f"{height - 1}x{width}"]),
@@ -250,8 +351,8 @@ def main(root):
         (b"", ["labels/p3.png", "empty"]),
         (b"words", ["labels/p3.png", "not a PNG"]),
         ((images / "p3.png").read_bytes(), ["labels/p3.png", "colours"]),
-        (gray2, ["labels/p3.png", "less than 8 bits"]),
-        (png(width, height, 0, 16, [[0] * (2 * width)] * height), ["labels/p3.png", "16-bit"]),
+        (label_png([[7] * width] * height, "gray4"), ["labels/p3.png", "value 7 at pixel x 0, y 0"]),
+        (png(width, height, 0, 16, [[0] * (2 * width)] * height), ["labels/p3.png", "16-bit", "--label-map"]),
         (png(width, height, 4, 8, [[0] * (2 * width)] * height), ["labels/p3.png", "alpha"]),
         (None, ["images/p3.png", "no label", "labels/p3.png"]),
     ):
@@ -262,7 +363,7 @@ def main(root):
         assert not (root / "not.json").exists()
         (labels / "p3.png").write_bytes(b"" if data is None else data)
     going = json.loads(run(*base, "-t", "2", "--keep-going", "--json", code=3))
-    assert going["images"] == len(truth) - 1
+    assert going["images"] == len(truth) - 1 and going["failed"] == 0  # a pair that is none counts for no part
     check_scores(going, confusion({n: v for n, v in truth.items() if n != "p3"}, predictions))
     (labels / "p3.png").write_bytes(good)
     (labels / "extra.png").write_bytes(good)

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <functional>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "eval/label_meanings.h"
 #include "eval/pairs.h"
 #include "eval/result_text.h"
 #include "eval/saved_counts.h"
@@ -80,6 +82,7 @@ SavedCounts saved(const Confusion& counts, std::uint64_t images = 3) {
   out.source = {{"model", "m"}};
   for (std::size_t c = 0; c < counts.classes(); ++c) out.names.push_back("class " + std::to_string(c));
   out.images = images;
+  out.part = {{0, 1}, images, "0123", 0};
   out.counts = counts;
   return out;
 }
@@ -224,36 +227,70 @@ TEST_CASE("result as table and JSON", "[eval]") {
   CHECK(json["confusion"] == nlohmann::json({{6, 2, 0}, {1, 9, 0}, {0, 0, 0}}));
 }
 
-TEST_CASE("saved counts come back and add up exactly", "[eval]") {
+TEST_CASE("saved counts come back", "[eval]") {
   const TemporaryFolder folder;
   constexpr std::uint64_t k_large = (std::uint64_t{1} << 52) + 1;
-  const SavedCounts one = saved(matrix({{k_large, 1}, {2, 3}}), 5),
-                    other = saved(matrix({{7, 0}, {0, k_large - 20}}), 6);
-  const auto back = read_saved_counts(folder.file("one.json", to_json_text(one)));
-  require_ok(back);
-  CHECK(back->counts == one.counts);
-  CHECK(back->names == one.names);
-  CHECK(back->images == 5);
-  CHECK(back->source == one.source);
+  SavedCounts one = saved(matrix({{k_large, 1}, {2, 3}}), 5);
+  one.part = {{2, 3}, 17, "abc", 0};                       // places 2, 5, 8, 11, 14
+  for (const std::string before : {"", "\xEF\xBB\xBF"}) {  // a byte order mark
+    const auto back = read_saved_counts(folder.file("one.json", before + to_json_text(one)));
+    require_ok(back);
+    CHECK(back->counts == one.counts);
+    CHECK(back->names == one.names);
+    CHECK(back->images == 5);
+    CHECK(back->source == one.source);
+    CHECK(back->part.shard.index == 2);
+    CHECK(back->part.shard.count == 3);
+    CHECK(back->part.pairs == 17);
+    CHECK(back->part.pairs_digest == "abc");
+  }
+}
 
-  SavedCounts sum = one;
-  require_ok(add_counts(sum, other, "other"));
-  CHECK(sum.counts == matrix({{k_large + 7, 1}, {2, k_large - 17}}));
-  CHECK(sum.images == 11);
-  CHECK(sum.source == one.source);
-  const SavedCounts before = sum;
-  require_error(add_counts(sum, other, "third"), StatusCode::invalid_file, {"third", "2^53"});
-  CHECK(sum.counts == before.counts);
-
-  SavedCounts renamed = other;
-  renamed.names[1] = "tree";
-  require_error(add_counts(sum, renamed, "r.json"), StatusCode::invalid_file,
-                {"r.json", "class 1", "'tree'", "'class 1'"});
-  require_error(add_counts(sum, saved(Confusion(3)), "more.json"), StatusCode::invalid_file, {"class 2", "missing"});
-  SavedCounts elsewhere = saved(Confusion(2));
-  elsewhere.source["model"] = "n";
-  require_ok(add_counts(sum, elsewhere, "n.json"));
-  CHECK(sum.source.is_null());
+TEST_CASE("parts of an evaluation are added up when each is there once", "[eval]") {
+  // Part i of 3 of 10 images.
+  const auto part = [](std::size_t i) {
+    SavedCounts p = saved(matrix({{10 * i, 1}, {2, i}}), i == 0 ? 4 : 3);
+    p.part = {{i, 3}, 10, "abc", 0};
+    return p;
+  };
+  const std::vector<std::string> paths = {"a.json", "b.json", "c.json"};
+  for (const std::vector<std::size_t>& order : {std::vector<std::size_t>{0, 1, 2}, {2, 0, 1}}) {
+    const auto sum = merge_counts({part(order[0]), part(order[1]), part(order[2])}, paths);
+    require_ok(sum);
+    CHECK(sum->counts == matrix({{30, 3}, {6, 3}}));
+    CHECK(sum->images == 10);
+    CHECK(sum->part.shard.count == 1);
+    require_ok(merge_counts({*sum}, {"sum.json"}));  // a whole, too
+  }
+  const auto refused = [&](std::vector<SavedCounts> parts, std::initializer_list<std::string> says) {
+    const std::vector<std::string> names(paths.begin(), paths.begin() + static_cast<std::ptrdiff_t>(parts.size()));
+    require_error(merge_counts(parts, names), StatusCode::invalid_file, says);
+  };
+  refused({part(0), part(2)}, {"1 of 3 parts are missing: 1/3"});
+  refused({part(1)}, {"2 of 3 parts are missing: 0/3, 2/3"});
+  refused({part(0), part(1), part(0)}, {"c.json", "is part 0/3, as a.json is"});
+  SavedCounts other = part(1);
+  other.part.pairs_digest = "abd";
+  refused({part(0), other, part(2)}, {"b.json", "other images (10) than a.json (10)"});
+  other = part(1);
+  other.part.shard.count = 4;
+  refused({part(0), other}, {"b.json", "is part 1/4, but a.json is part 0/3"});
+  other = part(1);
+  other.source["model"] = "n";
+  refused({part(0), other, part(2)}, {"b.json", "another way than a.json", "\"model\" is \"n\", there \"m\""});
+  other = part(1);
+  other.source["label_map"] = "x";
+  refused({part(0), other, part(2)}, {"b.json", "label_map"});
+  other = part(1);
+  other.names[1] = "tree";
+  refused({part(0), other, part(2)}, {"b.json", "class 1 is 'tree', there 'class 1'"});
+  other = part(1);
+  other.counts = Confusion(3);
+  other.names.push_back("more");
+  refused({part(0), other, part(2)}, {"b.json", "class 2 is 'more', there missing"});
+  other = part(1);
+  other.counts.at(0, 0) = std::uint64_t{1} << 53;
+  refused({part(0), other, part(2)}, {"b.json", "2^53"});
 }
 
 TEST_CASE("files that hold no counts are refused", "[eval]") {
@@ -262,7 +299,21 @@ TEST_CASE("files that hold no counts are refused", "[eval]") {
   const std::vector<std::pair<std::function<void(nlohmann::json&)>, std::string>> cases = {
       {[](auto& j) { j = 5; }, "--save-confusion"},
       {[](auto& j) { j.erase("format"); }, "--save-confusion"},
-      {[](auto& j) { j["version"] = 2; }, "version"},
+      {[](auto& j) { j["version"] = 3; }, "version"},
+      {[](auto& j) { j["version"] = 1; }, "older"},
+      {[](auto& j) { j.erase("run"); }, "run"},
+      {[](auto& j) {
+         j["run"]["shard"] = {1, 1};
+       },
+       "run.shard"},
+      {[](auto& j) { j["run"]["shard"] = {0}; }, "run.shard"},
+      {[](auto& j) {
+         j["run"]["shard"] = {0, std::uint64_t{1} << 50};
+       },
+       "run.shard"},
+      {[](auto& j) { j["run"]["pairs"] = 4; }, "not as many"},
+      {[](auto& j) { j["run"]["failed"] = 1; }, "not as many"},
+      {[](auto& j) { j["run"]["pairs_digest"] = 7; }, "pairs_digest"},
       {[](auto& j) { j["classes"] = nlohmann::json::array(); }, "classes"},
       {[](auto& j) { j["classes"] = nlohmann::json(std::vector<std::string>(257, "x")); }, "classes"},
       {[](auto& j) { j["classes"][0] = 1; }, "classes"},
@@ -283,6 +334,8 @@ TEST_CASE("files that hold no counts are refused", "[eval]") {
   }
   require_error(read_saved_counts(folder.file("cut.json", good.dump().substr(0, 40))), StatusCode::invalid_file,
                 {"not JSON"});
+  require_error(read_saved_counts(folder.file("twice.json", R"({"a": {"b": 1, "b": 2}})")), StatusCode::invalid_file,
+                {"'b' stands there twice"});
   require_error(read_saved_counts(folder.file("deep.json", std::string(200000, '['))), StatusCode::invalid_file,
                 {"not JSON"});
   require_error(read_saved_counts(folder / "none.json"), StatusCode::io_error, {"none.json"});
@@ -318,6 +371,148 @@ TEST_CASE("images and labels are matched by name", "[eval]") {
   require_error(find_pairs(folder / "none", folder / "l", false), StatusCode::not_found, {"none", "no such folder"});
   require_error(find_pairs(folder / "i", folder / "i/b.jpg", false), StatusCode::not_found,
                 {"b.jpg", "no such folder"});
+}
+
+TEST_CASE("--pair says how names hang together", "[eval]") {
+  const TemporaryFolder folder;
+  for (const char* name :
+       {"i/a/a_1_left.png", "i/a/a_2_left.png", "i/b/b_1_left.png", "i/b/_left.png", "i/readme.png", "i/notes.txt"}) {
+    folder.file(name);
+  }
+  for (const char* name : {"l/a/a_1_ids.png", "l/a/a_1_color.png", "l/a/a_2_ids.png", "l/b/b_1_ids.PNG",
+                           "l/c/c_1_ids.png", "l/b/b_1_ids.json"}) {
+    folder.file(name);
+  }
+  const auto names_of = [](const Result<PairList>& list) {
+    std::vector<std::string> names;
+    require_ok(list);
+    for (const Pair& pair : list->pairs) names.push_back(pair.name);
+    return names;
+  };
+  Result<PairPattern> pattern = parse_pair_pattern("{}_left.png={}_ids.png");
+  require_ok(pattern);
+  Result<PairList> list = find_pairs(folder / "i", folder / "l", true, &*pattern);
+  CHECK(names_of(list) == std::vector<std::string>{"a/a_1", "a/a_2"});
+  CHECK(list->pairs[0].image == folder / "i/a/a_1_left.png");
+  CHECK(list->pairs[0].label == folder / "l/a/a_1_ids.png");
+  CHECK(list->passed_over == 2);  // readme.png, and a name with nothing in the place of {}
+  REQUIRE(list->strays.size() == 2);
+  require_error(list->strays[0], StatusCode::not_found, {"b_1_left.png", "no label " + folder / "l/b/b_1_ids.png"});
+  require_error(list->strays[1], StatusCode::not_found, {"c_1_ids.png", "no image c/c_1_left.png"});
+
+  pattern = parse_pair_pattern("{}_left={}_ids");  // of any ending
+  require_ok(pattern);
+  list = find_pairs(folder / "i", folder / "l", true, &*pattern);
+  CHECK(names_of(list) == std::vector<std::string>{"a/a_1", "a/a_2", "b/b_1"});
+
+  for (const char* name : {"one/x.jpg", "one/x_mask.png", "one/y.jpg", "one/y_mask.png"}) folder.file(name);
+  pattern = parse_pair_pattern("{}.jpg={}_mask.png");
+  require_ok(pattern);
+  list = find_pairs(folder / "one", folder / "one", false, &*pattern);
+  CHECK(names_of(list) == std::vector<std::string>{"x", "y"});
+  CHECK(list->passed_over == 0);
+
+  pattern = parse_pair_pattern("{}_right.png={}_ids.png");
+  require_ok(pattern);
+  require_error(find_pairs(folder / "i", folder / "l", true, &*pattern), StatusCode::not_found,
+                {"no image is called '{}_right.png'"});
+  for (const char* bad : {"", "{}", "{}.png", "a=b", "{}=b", "{}{}={}", "{}={}={}", "x/{}={}", "{}={}/y"}) {
+    INFO(bad);
+    require_error(parse_pair_pattern(bad), StatusCode::invalid_argument, {"--pair"});
+  }
+}
+
+TEST_CASE("a label map is read strictly", "[eval]") {
+  const TemporaryFolder folder;
+  const std::vector<ClassInfo> classes = {{"sky", {}}, {"road", {}}, {"car", {}}, {"twin", {}}, {"twin", {}}};
+  const auto read = [&](const std::string& text) { return LabelMeanings::read(folder.file("m.json", text), classes); };
+  const auto good = read(R"({"values": {"0": "sky", "65535": 1, "7": "ignore", "00009": "car"}, "default": "ignore"})");
+  require_ok(good);
+  CHECK(good->to_json().dump() == R"({"values":{"0":0,"7":"ignore","9":2,"65535":1},"default":"ignore"})");
+  CHECK_FALSE(good->is_by_color());
+  const auto colors = read(
+      "\xEF\xBB\xBF"
+      R"({"colors": {"#80407F": "road", "128,64,127": 1, " 1, 2 ,3": 4}})");
+  require_ok(colors);
+  CHECK(colors->to_json().dump() == R"({"colors":{"#010203":4,"#80407f":1},"default":"error"})");
+  for (const auto& [text, part] : std::vector<std::pair<std::string, std::string>>{
+           {"", "not JSON"},
+           {"[]", "expected {"},
+           {R"({"values": {}})", "expected {"},
+           {R"({"values": {"0": 0}, "colors": {"#000000": 0}})", "expected {"},
+           {R"({"values": {"0": 0}, "ignore": 255})", "unknown field 'ignore'"},
+           {R"({"values": {"0": 0}, "default": "sky"})", "default"},
+           {R"({"values": {"0": 0, "0": 1}})", "twice"},
+           {R"({"values": {"0": 0, "00": 1}})", "twice, with two meanings"},
+           {R"({"values": {"65536": 0}})", "'65536'"},
+           {R"({"values": {"-1": 0}})", "'-1'"},
+           {R"({"values": {" 1": 0}})", "' 1'"},
+           {R"({"values": {"#000000": 0}})", "'#000000'"},
+           {R"({"values": {"0": "lake"}})", "values['0']: no class is called 'lake'"},
+           {R"({"values": {"0": "twin"}})", "several classes are called 'twin'"},
+           {R"({"values": {"0": 5}})", "its index 0..4"},
+           {R"({"values": {"0": -1}})", "its index 0..4"},
+           {R"({"values": {"0": 1.0}})", "its index 0..4"},
+           {R"({"values": {"0": true}})", "its index 0..4"},
+           {R"({"colors": {"#00000": 0}})", "'#00000'"},
+           {R"({"colors": {"#00000g": 0}})", "'#00000g'"},
+           {R"({"colors": {"1,2": 0}})", "'1,2'"},
+           {R"({"colors": {"1,2,3,4": 0}})", "'1,2,3,4'"},
+           {R"({"colors": {"1,2,256": 0}})", "'1,2,256'"},
+           {R"({"colors": {"7": 0}})", "'7'"}}) {
+    INFO(text);
+    require_error(read(text), StatusCode::invalid_file, {"m.json", part});
+  }
+  require_error(LabelMeanings::read(folder / "none.json", classes), StatusCode::io_error, {"none.json"});
+}
+
+TEST_CASE("a label map translates values and colours", "[eval]") {
+  const TemporaryFolder folder;
+  const std::vector<ClassInfo> classes = {{"sky", {}}, {"road", {}}, {"car", {}}};
+  const auto read = [&](const std::string& text) {
+    const auto meanings = LabelMeanings::read(folder.file("m.json", text), classes);
+    require_ok(meanings);
+    return *meanings;
+  };
+  const auto classes_of = [](const LabelMeanings& meanings, const Image& codes) {
+    std::vector<int> out;
+    for (int i = 0; i < codes.size.height * codes.size.width; ++i)
+      out.push_back(meanings.values().class_of(codes.pixels.data()[i]));
+    return out;
+  };
+  constexpr int k_ignored = LabelValues::k_ignored;
+  Image codes;
+  LabelSamples samples;
+  samples.size = {2, 3};
+  samples.is_wide = true;
+  REQUIRE(samples.bytes.reserve(12));
+  const std::uint16_t values[] = {0, 300, 300, 65535, 7, 0};
+  std::memcpy(samples.bytes.data(), values, 12);
+  LabelMeanings meanings = read(R"({"values": {"0": "car", "300": "sky", "7": "ignore", "65535": "car"}})");
+  require_ok(meanings.translate(samples, codes));
+  CHECK(codes.size == Size{2, 3});
+  CHECK(classes_of(meanings, codes) == std::vector<int>{2, 0, 0, 2, k_ignored, 2});
+  meanings = read(R"({"values": {"0": "car", "300": "sky"}})");
+  require_error(meanings.translate(samples, codes), StatusCode::invalid_file,
+                {"value 65535 at pixel x 0, y 1 is not in the label map"});
+  meanings = read(R"({"values": {"300": "sky"}, "default": "ignore"})");
+  require_ok(meanings.translate(samples, codes));
+  CHECK(classes_of(meanings, codes) == std::vector<int>{k_ignored, 0, 0, k_ignored, k_ignored, k_ignored});
+
+  Image picture = gradient(1, 3);  // (3, 1, 0), (13, 1, 7), (23, 1, 14)
+  meanings = read(R"({"colors": {"3,1,0": "road", "#0d0107": "ignore", "#17010e": "sky"}})");
+  require_ok(meanings.translate(picture, codes));
+  CHECK(classes_of(meanings, codes) == std::vector<int>{1, k_ignored, 0});
+  meanings = read(R"({"colors": {"3,1,0": "road", "#0d0107": "ignore"}})");
+  require_error(meanings.translate(picture, codes), StatusCode::invalid_file, {"colour #17010e at pixel x 2, y 0"});
+
+  // Gray counts as the colour it shows.
+  REQUIRE(picture.reset({1, 2}, PixelFormat::gray));
+  picture.pixels.data()[0] = 0;
+  picture.pixels.data()[1] = 255;
+  meanings = read(R"({"colors": {"#000000": "road", "255,255,255": "car"}})");
+  require_ok(meanings.translate(picture, codes));
+  CHECK(classes_of(meanings, codes) == std::vector<int>{1, 2});
 }
 
 TEST_CASE("annotations are read as values, never as colours", "[eval]") {

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "batch_options.h"
 #include "eval/evaluation.h"
 #include "eval/evaluator.h"
+#include "eval/label_meanings.h"
 #include "eval/pairs.h"
 #include "eval/result_text.h"
 #include "eval/saved_counts.h"
@@ -27,7 +29,7 @@ namespace fs = std::filesystem;
 namespace {
 
 struct EvalOptions {
-  std::string model, images, labels;
+  std::string model, images, labels, label_map, pair;
   BatchOptions batch;
   int jobs = 0;
   std::size_t worst = 0;
@@ -46,14 +48,19 @@ constexpr const char* k_examples = R"(Examples:
   lemore eval -m MODEL --images DIR --labels DIR --json                     JSON instead of the table
   lemore eval -m MODEL --images DIR --labels DIR --worst 10 --out worst     photo / truth / prediction of the ten worst
   lemore eval -m MODEL --images DIR --labels DIR --shard 0/4 --save-confusion part0.json
-  lemore eval --merge part0.json part1.json part2.json part3.json           the exact result of the whole
+  lemore eval --merge part*.json                                            the exact result of the whole, all parts checked
+  lemore eval -m MODEL --images leftImg8bit/val --labels gtFine/val --recursive --pair '{}_leftImg8bit.png={}_gtFine_labelTrainIds.png'
+  lemore eval -m MODEL --images DIR --labels DIR --label-map masks.json     labels in colours, 0/255 masks and the like
 
-Images and labels are matched by name without ending (images/a/b.jpg, labels/a/b.png) and have the same size. Labels are 8-bit gray or
-indexed PNGs; class = value - the model's annotation offset; its ignore label, and values below the offset, do not count. IoU is hits /
-(truth + predicted - hits), accuracy hits / truth, share truth / all labelled pixels. Classes in neither truth nor prediction are left out
-of the means, as MMSegmentation has it ('-' in the table, null in JSON). The mIoU of a single image is over the classes in it.
-JSON: miou, mean_accuracy, pixel_accuracy, classes[{name, iou, accuracy, share}], confusion (rows of pixel counts; row = truth,
-column = prediction), images, pixels (labelled), source. Any --jobs, --threads or split into shards gives the same result.
+Images and labels are matched by name without ending (images/a/b.jpg, labels/a/b.png), or as --pair says, and have the same size.
+Labels are PNGs, gray of 1 to 8 bits or indexed; their values count as they stand: class = value - the model's annotation offset; its
+ignore label, and values below the offset, do not count. With --label-map FILE a JSON file says what values (gray of 1 to 16 bits or
+indexed) or colours mean, each by a class's name, its index or "ignore":
+  {"values": {"0": "background", "255": "object", "7": "ignore"}, "default": "ignore"}
+  {"colors": {"#804080": "road", "0,0,0": 3}}                        without "default", what is not listed is an error
+IoU is hits / (truth + predicted - hits), accuracy hits / truth, share truth / all labelled pixels. Classes in neither truth nor
+prediction are left out of the means, as MMSegmentation has it ('-' in the table, null in JSON). The mIoU of a single image is over the
+classes in it. Any --jobs, --threads or split into shards gives the same result. The keys of the JSON are in docs/json.md.
 Exit code: 0 done, 1 failed, 2 wrong usage, 3 some images failed (--keep-going).)";
 
 /// The file that an option names is checked before hours of work: its folder can be written to, and it is not an input.
@@ -99,33 +106,23 @@ Status put_result(const EvalOptions& options, const SavedCounts& result) {
 
 int merge(const EvalOptions& options) {
   if (const Status status = check_outputs(options, options.merge); !status.ok()) return fail_option(status);
-  SavedCounts sum;
-  std::vector<Confusion> parts;
-  for (std::size_t i = 0; i < options.merge.size(); ++i) {
-    const std::string& path = options.merge[i];
+  std::vector<SavedCounts> parts;
+  for (const std::string& path : options.merge) {
     Result<SavedCounts> part = read_saved_counts(path);
     if (!part.ok()) return fail(part.status());
-    const auto twin = std::find(parts.begin(), parts.end(), part->counts);
-    if (twin != parts.end() && part->counts.pixels() > 0) {
-      print_error("note: " + path + " has the counts of " +
-                  options.merge[static_cast<std::size_t>(twin - parts.begin())] + "; both are added");
-    }
-    parts.push_back(part->counts);
-    if (i == 0) {
-      sum = std::move(*part);
-      continue;
-    }
-    const bool is_same_source = sum.source == part->source;
-    if (const Status status = add_counts(sum, *part, path); !status.ok()) return fail(status);
-    if (!is_same_source && i == 1)
-      print_error("note: " + path + " was counted with another model or mode than " + options.merge[0]);
+    if (part->part.failed > 0)
+      print_warning(path, std::to_string(part->part.failed) + " images failed and are not in its counts");
+    parts.push_back(std::move(*part));
   }
-  const Status status = put_result(options, sum);
+  const Result<SavedCounts> sum = merge_counts(parts, options.merge);
+  if (!sum.ok()) return fail(sum.status());
+  const Status status = put_result(options, *sum);
   return status.ok() ? k_exit_ok : fail(status);
 }
 
 /// What the counts are of. Nothing in it depends on threads, jobs, shards or the folder the model lies in.
-nlohmann::ordered_json source_of(const EvalOptions& options, const Model& model, const SegmenterOptions& segmenter) {
+nlohmann::ordered_json source_of(const EvalOptions& options, const Model& model, const SegmenterOptions& segmenter,
+                                 const LabelMeanings* meanings) {
   const Size network = model.input_size();
   nlohmann::ordered_json source = {{"model", fs::path(options.model).filename().string()},
                                    {"architecture", model.architecture()},
@@ -134,12 +131,15 @@ nlohmann::ordered_json source_of(const EvalOptions& options, const Model& model,
                                    {"source_sha256", model.provenance().source_sha256},
                                    {"mode", mode_name(segmenter.mode)}};
   if (segmenter.stride != Size{}) source["stride"] = {segmenter.stride.height, segmenter.stride.width};
+  if (!options.pair.empty()) source["pair"] = options.pair;
+  if (meanings != nullptr) source["label_map"] = meanings->to_json();
   return source;
 }
 
 /// Evaluators that share the threads: several images at a time on few threads each get more done than one on all.
 Result<std::vector<Evaluator>> make_evaluators(const EvalOptions& options, const Model& model,
-                                               SegmenterOptions segmenter, std::size_t pairs) {
+                                               SegmenterOptions segmenter, std::size_t pairs,
+                                               const LabelMeanings* meanings) {
   const int threads = options.batch.compute.threads > 0 ? options.batch.compute.threads : default_threads();
   int jobs = options.jobs > 0 ? options.jobs : std::min(threads, k_most_default_jobs);
   jobs = static_cast<int>(std::clamp<std::size_t>(pairs, 1, static_cast<std::size_t>(jobs)));
@@ -148,7 +148,7 @@ Result<std::vector<Evaluator>> make_evaluators(const EvalOptions& options, const
   std::vector<Evaluator> evaluators;
   for (const int share : divide_threads(threads, jobs)) {
     segmenter.threads = share;
-    Result<Evaluator> evaluator = Evaluator::create(model, segmenter, limits);
+    Result<Evaluator> evaluator = Evaluator::create(model, segmenter, limits, meanings);
     if (!evaluator.ok()) return evaluator.status();
     evaluators.push_back(std::move(*evaluator));
   }
@@ -199,35 +199,56 @@ int evaluate(const EvalOptions& options) {
   if (!segmenter.ok()) return fail_option(segmenter.status());
   const Result<Shard> shard = chosen_shard(batch);
   if (!shard.ok()) return fail_option(shard.status());
+  std::optional<PairPattern> pattern;
+  if (!options.pair.empty()) {
+    const Result<PairPattern> parsed = parse_pair_pattern(options.pair);
+    if (!parsed.ok()) return fail_option(parsed.status());
+    pattern = *parsed;
+  }
   const Result<Model> model = load_model(options.model);
   if (!model.ok()) return fail(model.status());
   if (model->is_classifier()) return fail_usage("eval: " + options.model + " is a classifier, it makes no label map");
 
-  Result<PairList> found = find_pairs(options.images, options.labels, batch.recursive);
+  std::optional<LabelMeanings> meanings;
+  if (!options.label_map.empty()) {
+    Result<LabelMeanings> read = LabelMeanings::read(options.label_map, model->classes());
+    if (!read.ok()) return fail(read.status());
+    meanings.emplace(std::move(*read));
+  }
+  const LabelMeanings* label_map = meanings ? &*meanings : nullptr;
+
+  Result<PairList> found = find_pairs(options.images, options.labels, batch.recursive, pattern ? &*pattern : nullptr);
   if (!found.ok()) return fail(found.status());
+  if (found->passed_over > 0) {
+    print_warning(options.images, std::to_string(found->passed_over) +
+                                      " of its images left out: not called as --pair " + options.pair + " says");
+  }
   for (const Status& stray : found->strays) {
     print_error(stray.message());
     if (!batch.keep_going) return k_exit_failure;
   }
   std::vector<std::string> inputs = {options.model};
+  if (!options.label_map.empty()) inputs.push_back(options.label_map);
   for (const Pair& pair : found->pairs) inputs.insert(inputs.end(), {pair.image, pair.label});
   if (const Status status = check_outputs(options, inputs); !status.ok()) return fail_option(status);
   if (const Status status = prepare_strip_folder(options); !status.ok()) return fail_option(status);
 
+  SavedCounts result;
+  result.source = source_of(options, *model, *segmenter, label_map);
+  result.part = {*shard, found->pairs.size(), digest_of(found->pairs), 0};
   std::vector<Pair> pairs;
   for (std::size_t i = 0; i < found->pairs.size(); ++i) {
     if (shard->has(i)) pairs.push_back(std::move(found->pairs[i]));
   }
-  Result<std::vector<Evaluator>> evaluators = make_evaluators(options, *model, *segmenter, pairs.size());
+  Result<std::vector<Evaluator>> evaluators = make_evaluators(options, *model, *segmenter, pairs.size(), label_map);
   if (!evaluators.ok()) return fail_option(evaluators.status());
   Progress progress(Progress::parse_style(batch.progress), pairs.size(), "images");
   const Evaluation evaluation = evaluate(pairs, *evaluators, batch.keep_going, options.worst, progress);
   if (evaluation.failed > 0 && !batch.keep_going) return k_exit_failure;
 
-  SavedCounts result;
-  result.source = source_of(options, *model, *segmenter);
   for (const ClassInfo& c : model->classes()) result.names.push_back(c.name);
   result.images = evaluation.images;
+  result.part.failed = evaluation.failed;
   result.counts = evaluation.counts;
   const Palette palette(model->classes());
   if (const Status status = write_strips(options.out, pairs, evaluation.worst, palette, evaluators->front());
@@ -244,9 +265,11 @@ int evaluate(const EvalOptions& options) {
 /// What can be said about the command line alone. Errors: invalid_argument.
 Status check_usage(const EvalOptions& options) {
   const auto wrong = [](const char* text) { return Status(StatusCode::invalid_argument, text); };
-  const bool has_inputs = !options.images.empty() || !options.labels.empty() || !options.model.empty();
+  const bool has_inputs = !options.images.empty() || !options.labels.empty() || !options.model.empty() ||
+                          !options.label_map.empty() || !options.pair.empty();
   if (!options.merge.empty()) {
-    if (has_inputs) return wrong("--merge: takes saved confusions only, no --model, --images or --labels");
+    if (has_inputs)
+      return wrong("--merge: takes saved confusions only, no --model, --images, --labels, --label-map or --pair");
     if (options.worst > 0 || !options.out.empty()) return wrong("--worst: not with --merge, which sees no image");
     return Status();
   }
@@ -267,6 +290,10 @@ void add_eval_command(CLI::App& app, int& exit_code) {
   command->add_option("-m,--model", options->model, "Weight file (.safetensors)")->type_name("MODEL");
   command->add_option("--images", options->images, "Folder of images")->type_name("DIR");
   command->add_option("--labels", options->labels, "Folder of label PNGs of the same names")->type_name("DIR");
+  command->add_option("--label-map", options->label_map, "JSON file: which values or colours of labels are which class")
+      ->type_name("FILE");
+  command->add_option("--pair", options->pair, "Names of an image and its label, {} for what they share")
+      ->type_name("IMAGE=LABEL");
   add_batch_options(*command, options->batch);
   command
       ->add_option("--jobs", options->jobs,

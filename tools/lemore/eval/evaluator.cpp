@@ -12,21 +12,37 @@
 
 namespace lemore::cli {
 
-Evaluator::Evaluator(const Model& model, Segmenter segmenter, const DecodeLimits& limits)
-    : segmenter_(std::move(segmenter)), limits_(limits), values_(model), counts_(model.classes().size()) {}
+Evaluator::Evaluator(const Model& model, Segmenter segmenter, const DecodeLimits& limits, const LabelMeanings* meanings)
+    : segmenter_(std::move(segmenter)),
+      limits_(limits),
+      meanings_(meanings),
+      values_(meanings != nullptr ? meanings->values() : LabelValues(model)),
+      counts_(model.classes().size()) {}
 
-Result<Evaluator> Evaluator::create(const Model& model, const SegmenterOptions& options, const DecodeLimits& limits) {
+Result<Evaluator> Evaluator::create(const Model& model, const SegmenterOptions& options, const DecodeLimits& limits,
+                                    const LabelMeanings* meanings) {
   Result<Segmenter> segmenter = Segmenter::create(model, options);
   if (!segmenter.ok()) return segmenter.status();
-  return Evaluator(model, std::move(*segmenter), limits);
+  return Evaluator(model, std::move(*segmenter), limits, meanings);
+}
+
+Status Evaluator::decode_annotation() {
+  const std::uint8_t* data = file_.data();
+  if (meanings_ == nullptr) {
+    const Status status = decode_label_png(data, file_.size(), limits_, annotation_);
+    return status.ok() ? values_.check(annotation()) : status;
+  }
+  if (meanings_->is_by_color()) {
+    const Status status = decode_label_colors(data, file_.size(), limits_, scratch_);
+    return status.ok() ? meanings_->translate(scratch_, annotation_) : status;
+  }
+  const Status status = decode_label_samples(data, file_.size(), limits_, samples_);
+  return status.ok() ? meanings_->translate(samples_, annotation_) : status;
 }
 
 Status Evaluator::read_annotation(const std::string& path) {
   if (const Status status = read_file(path, file_, k_max_image_file_bytes); !status.ok()) return status;
-  if (const Status status = decode_label_png(file_.data(), file_.size(), limits_, annotation_); !status.ok()) {
-    return about(path, status);
-  }
-  return about(path, values_.check(annotation()));
+  return about(path, decode_annotation());
 }
 
 Status Evaluator::read_photo(const std::string& path) {

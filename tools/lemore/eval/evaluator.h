@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "eval/confusion.h"
+#include "eval/label_meanings.h"
 #include "eval/label_values.h"
 #include "eval/pairs.h"
 #include "image_io/decode.h"
@@ -19,8 +20,10 @@ namespace lemore::cli {
 /// the largest image so far.
 class Evaluator {
  public:
-  /// `options.threads` of its own.
-  static Result<Evaluator> create(const Model& model, const SegmenterOptions& options, const DecodeLimits& limits);
+  /// `options.threads` of its own. `meanings`, if given, say what annotations mean instead of the model's labels; they
+  /// must outlive it.
+  static Result<Evaluator> create(const Model& model, const SegmenterOptions& options, const DecodeLimits& limits,
+                                  const LabelMeanings* meanings = nullptr);
 
   /// Errors    those of reading either file, of its values, of sizes that differ, of Segmenter::segment. Messages name
   /// the file, or both.
@@ -28,6 +31,7 @@ class Evaluator {
 
   // Of the last pair that was evaluated without an error:
   const Image& photo() const noexcept { return photo_; }
+  /// Values as values() takes them: those of the file, or with label meanings their codes.
   LabelMap annotation() const noexcept { return {annotation_.size, annotation_.pixels.data()}; }
   LabelMap prediction() const noexcept { return {photo_.size, prediction_.data()}; }
   const Confusion& counts() const noexcept { return counts_; }
@@ -36,15 +40,18 @@ class Evaluator {
   Session& session() noexcept { return segmenter_.session(); }
 
  private:
-  Evaluator(const Model& model, Segmenter segmenter, const DecodeLimits& limits);
+  Evaluator(const Model& model, Segmenter segmenter, const DecodeLimits& limits, const LabelMeanings* meanings);
   Status read_annotation(const std::string& path);
+  Status decode_annotation();
   Status read_photo(const std::string& path);
 
   Segmenter segmenter_;
   DecodeLimits limits_;
+  const LabelMeanings* meanings_;
   LabelValues values_;
   std::vector<std::uint8_t> file_, prediction_;
   Image photo_, annotation_, scratch_;
+  LabelSamples samples_;
   Confusion counts_;
 };
 

@@ -18,6 +18,12 @@ LabelValues::LabelValues(int classes, int annotation_offset, int ignore_label) n
 LabelValues::LabelValues(const Model& model) noexcept
     : LabelValues(static_cast<int>(model.classes().size()), model.annotation_offset(), model.ignore_label()) {}
 
+LabelValues::LabelValues(const std::vector<int>& meanings) noexcept {
+  class_of_.fill(k_unknown);
+  std::transform(meanings.begin(), meanings.end(), class_of_.begin(),
+                 [](int meaning) { return static_cast<std::int16_t>(meaning); });
+}
+
 Status LabelValues::check(const LabelMap& annotation) const {
   const ClassPixels counts = count_classes(annotation);
   bool is_known = true;
@@ -34,6 +40,7 @@ Status LabelValues::check(const LabelMap& annotation) const {
                      std::to_string(at / width) + ": expected " + std::to_string(offset_) + " to " +
                      std::to_string(offset_ + classes_ - 1);
   if (ignore_label_ >= 0) text += " or " + std::to_string(ignore_label_) + " (ignored)";
+  text += "; --label-map gives values another meaning";
   return Status(StatusCode::invalid_file, text);
 }
 

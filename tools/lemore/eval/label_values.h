@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "lemore/model.h"
 #include "lemore/status.h"
@@ -17,6 +18,8 @@ class LabelValues {
 
   LabelValues(int classes, int annotation_offset, int ignore_label) noexcept;
   explicit LabelValues(const Model& model) noexcept;
+  /// A meaning for each of the values 0, 1, ..., at most 256: a class or k_ignored.
+  explicit LabelValues(const std::vector<int>& meanings) noexcept;
 
   /// 0..classes-1, k_ignored or k_unknown.
   int class_of(std::uint8_t value) const noexcept { return class_of_[value]; }
@@ -27,7 +30,7 @@ class LabelValues {
 
  private:
   std::array<std::int16_t, 256> class_of_{};
-  int offset_, classes_, ignore_label_;
+  int offset_ = 0, classes_ = 0, ignore_label_ = -1;
 };
 
 }  // namespace lemore::cli

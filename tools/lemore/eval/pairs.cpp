@@ -4,9 +4,12 @@
 #include <cctype>
 #include <filesystem>
 #include <map>
+#include <optional>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
+#include "report.h"
 #include "run/inputs.h"
 
 namespace lemore::cli {
@@ -40,28 +43,92 @@ struct Partners {
 
 std::string two_of_a_name(const std::vector<std::string>& paths) { return paths[0] + " and " + paths[1]; }
 
+/// One side of --pair, or what is wrong with it.
+Result<PairPattern::Side> parse_side(std::string_view text) {
+  const auto wrong = [&](const std::string& what) {
+    return Status(StatusCode::invalid_argument, "--pair: '" + one_line(text) + "' " + what);
+  };
+  const std::size_t at = text.find("{}");
+  if (at == std::string_view::npos || text.find("{}", at + 2) != std::string_view::npos)
+    return wrong("does not have {} once");
+  if (text.find('/') != std::string_view::npos) return wrong("has a folder; expected a file's name");
+  PairPattern::Side side;
+  side.before = text.substr(0, at);
+  side.after = text.substr(at + 2);
+  side.has_ending = side.after.find('.') != std::string::npos;
+  return side;
+}
+
+/// What a file shares with its partner: its path below the folder, but of its name only what stands for {}.
+std::optional<std::string> shared_part(const PairPattern::Side& side, const std::string& relative) {
+  const fs::path path(relative);
+  const std::string name = (side.has_ending ? path.filename() : path.stem()).string();
+  const std::size_t around = side.before.size() + side.after.size();
+  if (name.size() <= around || name.compare(0, side.before.size(), side.before) != 0 ||
+      name.compare(name.size() - side.after.size(), side.after.size(), side.after) != 0) {
+    return std::nullopt;
+  }
+  return (path.parent_path() / name.substr(side.before.size(), name.size() - around)).string();
+}
+
+/// The name of a label that is looked for in vain.
+std::string label_name(const PairPattern::Side& side, const std::string& shared) {
+  const fs::path path(shared);
+  return (path.parent_path() / (side.before + path.filename().string() + side.after)).string() +
+         (side.has_ending ? "" : ".png");
+}
+
 }  // namespace
 
-Result<PairList> find_pairs(const std::string& images, const std::string& labels, bool recursive) {
+Result<PairPattern> parse_pair_pattern(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || text.find('=', equals + 1) != std::string::npos) {
+    return Status(StatusCode::invalid_argument,
+                  "--pair: expected IMAGE=LABEL with {} in each, for instance "
+                  "'{}_leftImg8bit.png={}_gtFine_labelTrainIds.png', got '" +
+                      one_line(text) + "'");
+  }
+  const Result<PairPattern::Side> image = parse_side(std::string_view(text).substr(0, equals));
+  if (!image.ok()) return image.status();
+  const Result<PairPattern::Side> label = parse_side(std::string_view(text).substr(equals + 1));
+  if (!label.ok()) return label.status();
+  return PairPattern{*image, *label};
+}
+
+Result<PairList> find_pairs(const std::string& images, const std::string& labels, bool recursive,
+                            const PairPattern* pattern) {
   const Result<std::vector<Input>> image_files = files_of(images, recursive);
   if (!image_files.ok()) return image_files.status();
   const Result<std::vector<Input>> label_files = files_of(labels, recursive);
   if (!label_files.ok()) return label_files.status();
 
+  const PairPattern same_name;
+  const PairPattern& sides = pattern != nullptr ? *pattern : same_name;
+  PairList list;
   std::map<std::string, Partners> by_name;
-  const auto name_of = [](const Input& input) { return fs::path(input.relative).replace_extension().string(); };
-  for (const Input& input : *image_files) by_name[name_of(input)].images.push_back(input.path);
+  for (const Input& input : *image_files) {
+    if (const auto name = shared_part(sides.image, input.relative)) {
+      by_name[*name].images.push_back(input.path);
+    } else if (!shared_part(sides.label, input.relative)) {  // labels may lie in the same folder
+      ++list.passed_over;
+    }
+  }
+  if (by_name.empty()) {
+    return Status(StatusCode::not_found,
+                  images + ": no image is called '" + sides.image.before + "{}" + sides.image.after + "' (--pair)");
+  }
   for (const Input& input : *label_files) {
-    if (is_png_name(input.relative)) by_name[name_of(input)].labels.push_back(input.path);
+    if (!sides.label.has_ending && !is_png_name(input.relative)) continue;
+    if (const auto name = shared_part(sides.label, input.relative)) by_name[*name].labels.push_back(input.path);
   }
 
-  PairList list;
   const auto stray = [&](const std::string& text) { list.strays.emplace_back(StatusCode::not_found, text); };
   for (const auto& [name, partners] : by_name) {
     if (partners.images.empty()) {
-      stray(partners.labels[0] + ": no image " + name + ".* in " + images);
+      const std::string wanted = pattern == nullptr ? name + ".*" : label_name(sides.image, name);
+      stray(partners.labels[0] + ": no image " + wanted + " in " + images);
     } else if (partners.labels.empty()) {
-      stray(partners.images[0] + ": no label " + (fs::path(labels) / (name + ".png")).string());
+      stray(partners.images[0] + ": no label " + (fs::path(labels) / label_name(sides.label, name)).string());
     } else if (partners.images.size() > 1) {
       stray(two_of_a_name(partners.images) + ": both would have the label " + partners.labels[0]);
     } else if (partners.labels.size() > 1) {

@@ -70,6 +70,7 @@ std::string result_json(const SavedCounts& result) {
                      {"classes", classes},
                      {"confusion", to_json(result.counts)},
                      {"images", result.images},
+                     {"failed", result.part.failed},
                      {"pixels", result.counts.pixels()},
                      {"source", result.source}};
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -11,7 +11,7 @@ namespace lemore::cli {
 std::string result_table(const SavedCounts& result);
 
 /// The same as JSON: miou, mean_accuracy, pixel_accuracy, classes[{name, iou, accuracy, share}], confusion (rows of
-/// integers; row = truth, column = prediction), images, pixels, source. Figures that do not exist are null.
+/// integers; row = truth, column = prediction), images, failed, pixels, source. Figures that do not exist are null.
 std::string result_json(const SavedCounts& result);
 
 }  // namespace lemore::cli

@@ -58,7 +58,11 @@ struct PngDecoder {
   std::size_t budget = SIZE_MAX;  // bytes that may be read yet
   const DecodeLimits* limits = nullptr;
   Image* image = nullptr;
-  bool keeps_values = false;  ///< an annotation: palette places and gray values as they stand
+  /// What becomes of samples: pictures have 8 bits, palettes expanded; values stay as they are stored, of at most 8
+  /// bits or (into `wide`) of any.
+  enum class Kind { picture, values, wide_values };
+  Kind kind = Kind::picture;
+  LabelSamples* wide = nullptr;
   int orientation = 1;
   Status refusal;
 
@@ -90,16 +94,21 @@ struct PngDecoder {
     const png_byte type = png_get_color_type(png, info);
     if (type == PNG_COLOR_TYPE_PALETTE) return nullptr;
     if ((type & PNG_COLOR_MASK_COLOR) != 0) return "colours";
+    if (kind == Kind::wide_values) return nullptr;
     if ((type & PNG_COLOR_MASK_ALPHA) != 0) return "gray with alpha";
-    const png_byte depth = png_get_bit_depth(png, info);
-    return depth == 16 ? "16-bit gray" : depth < 8 ? "gray of less than 8 bits" : nullptr;
+    return png_get_bit_depth(png, info) == 16 ? "16-bit gray" : nullptr;
   }
 
-  /// Asks for the samples as an Image has them.
+  /// Asks for the samples as they are wanted.
   void set_transforms() {
     const png_byte type = png_get_color_type(png, info);
-    if (keeps_values) {
-      png_set_packing(png);
+    if (kind != Kind::picture) {
+      png_set_packing(png);  // a byte each, not scaled
+      png_set_strip_alpha(png);
+      const std::uint16_t one = 1;
+      std::uint8_t low = 0;
+      std::memcpy(&low, &one, 1);
+      if (low == 1 && png_get_bit_depth(png, info) == 16) png_set_swap(png);  // PNG has the high byte first
       png_set_check_for_invalid_index(png, 0);  // values beyond the palette are for the caller to judge
       return;
     }
@@ -134,25 +143,38 @@ PngDecoder::Outcome PngDecoder::decode() {
   const png_uint_32 width = png_get_image_width(png, info), height = png_get_image_height(png, info);
   refusal = check_image_size(width, height, *limits);
   if (!refusal.ok()) return Outcome::refused;
-  if (const char* kind = keeps_values ? wrong_kind_of_values() : nullptr) {
-    refusal =
-        Status(StatusCode::unsupported, std::string("a PNG of ") + kind + "; labels are 8-bit gray or indexed PNGs");
+  if (const char* wrong = kind != Kind::picture ? wrong_kind_of_values() : nullptr) {
+    const char* expected = kind == Kind::values
+                               ? "; labels are gray PNGs of at most 8 bits or indexed PNGs, unless --label-map says "
+                                 "what others mean"
+                               : ", but the label map lists \"values\"";
+    refusal = Status(StatusCode::unsupported, std::string("a PNG of ") + wrong + expected);
     return Outcome::refused;
   }
-  const bool is_gray = keeps_values || (png_get_color_type(png, info) & PNG_COLOR_MASK_COLOR) == 0;
+  const bool is_gray = kind != Kind::picture || (png_get_color_type(png, info) & PNG_COLOR_MASK_COLOR) == 0;
+  const bool is_wide = kind == Kind::wide_values && png_get_bit_depth(png, info) == 16;
   set_transforms();
   const int passes = png_set_interlace_handling(png);
   png_read_update_info(png, info);
 
   const Size size{static_cast<int>(height), static_cast<int>(width)};
-  if (!image->reset(size, is_gray ? PixelFormat::gray : PixelFormat::rgb)) return Outcome::no_memory;
-  if (png_get_rowbytes(png, info) != image->row_bytes()) png_error(png, "unexpected row size");
+  const std::size_t row_bytes = static_cast<std::size_t>(width) * (is_wide ? 2 : is_gray ? 1 : 3);
+  std::uint8_t* pixels = nullptr;
+  if (wide != nullptr) {
+    wide->size = size;
+    wide->is_wide = is_wide;
+    if (wide->bytes.reserve(row_bytes * height)) pixels = wide->bytes.data();
+  } else if (image->reset(size, is_gray ? PixelFormat::gray : PixelFormat::rgb)) {
+    pixels = image->pixels.data();
+  }
+  if (pixels == nullptr) return Outcome::no_memory;
+  if (png_get_rowbytes(png, info) != row_bytes) png_error(png, "unexpected row size");
   for (int pass = 0; pass < passes; ++pass) {
     for (int y = 0; y < size.height; ++y) {
       // After the last row libpng inflates whatever follows: a bomb, unless what it may read is bounded. 16 bytes a
       // byte of the row are more than the worst cutting into chunks costs.
-      if (pass + 1 == passes && y + 1 == size.height) budget = 16 * image->row_bytes() + k_slack;
-      png_read_row(png, image->pixels.data() + static_cast<std::size_t>(y) * image->row_bytes(), nullptr);
+      if (pass + 1 == passes && y + 1 == size.height) budget = 16 * row_bytes + k_slack;
+      png_read_row(png, pixels + static_cast<std::size_t>(y) * row_bytes, nullptr);
     }
   }
   budget = SIZE_MAX;
@@ -251,20 +273,46 @@ Status decode_png(const std::uint8_t* data, std::size_t size, const DecodeLimits
   return decoder.status_of(outcome);
 }
 
-Status decode_label_png(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& values) {
+namespace {
+
+/// An annotation must be a PNG.
+Status check_is_png(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return Status(StatusCode::invalid_file, "the file is empty");
   const FormatInfo found = sniff_format(data, size);
+  if (found.format == ImageFormat::png) return Status();
   if (found.format == ImageFormat::unknown) return Status(StatusCode::invalid_file, "not a PNG");
-  if (found.format != ImageFormat::png) {
-    return Status(StatusCode::unsupported, std::string(found.name) + "; labels are 8-bit gray or indexed PNGs");
-  }
+  return Status(StatusCode::unsupported, std::string(found.name) + "; labels are PNGs");
+}
+
+}  // namespace
+
+Status decode_label_png(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& values) {
+  if (const Status status = check_is_png(data, size); !status.ok()) return status;
   PngDecoder decoder;
   decoder.data = data;
   decoder.left = size;
   decoder.limits = &limits;
   decoder.image = &values;
-  decoder.keeps_values = true;
+  decoder.kind = PngDecoder::Kind::values;
   return decoder.status_of(decoder.decode());
+}
+
+Status decode_label_samples(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits,
+                            LabelSamples& samples) {
+  if (const Status status = check_is_png(data, size); !status.ok()) return status;
+  PngDecoder decoder;
+  decoder.data = data;
+  decoder.left = size;
+  decoder.limits = &limits;
+  decoder.wide = &samples;
+  decoder.kind = PngDecoder::Kind::wide_values;
+  return decoder.status_of(decoder.decode());
+}
+
+Status decode_label_colors(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& colors) {
+  if (const Status status = check_is_png(data, size); !status.ok()) return status;
+  int orientation = 1;
+  return decode_png(data, size, limits, colors, orientation);
 }
 
 Status encode_png(const PngPicture& picture, std::vector<std::uint8_t>& bytes) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "image_io/decode.h"
@@ -31,10 +32,34 @@ struct PngPicture {
   void* context = nullptr;
 };
 
-/// Decodes an annotation: an 8-bit gray or an indexed PNG, whose values (indexed: the palette's places, never its
-/// colours) become a gray image as they stand; no orientation is applied. Other PNGs are unsupported by name.
-/// Errors, limits and strictness as decode_image.
+/// The values that an annotation stores, rows without padding.
+struct LabelSamples {
+  ByteBuffer bytes;
+  Size size;
+  bool is_wide = false;  ///< two bytes each, in this machine's order
+
+  unsigned at(std::size_t i) const noexcept {
+    if (!is_wide) return bytes.data()[i];
+    std::uint16_t value = 0;
+    std::memcpy(&value, bytes.data() + 2 * i, sizeof value);
+    return value;
+  }
+};
+
+// Annotations are PNGs whose values are taken as they stand: gray of 1, 2, 4, 8 or 16 bits is never scaled, of an
+// indexed PNG the places in the palette count, not the colours; no orientation is applied. The Python tools read them
+// in the same way (docs/images.md). Errors, limits and strictness are those of decode_image; other PNGs are unsupported
+// by name.
+
+/// Gray of at most 8 bits or indexed, as a gray image.
 Status decode_label_png(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& values);
+
+/// Gray of up to 16 bits, whose alpha, if any, is dropped, or indexed.
+Status decode_label_samples(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits,
+                            LabelSamples& samples);
+
+/// The colours of an annotation, 8-bit gray or RGB as decode_image has them, but never turned.
+Status decode_label_colors(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& colors);
 
 /// Encodes into `bytes`, whose memory is used again. Errors: out_of_memory.
 Status encode_png(const PngPicture& picture, std::vector<std::uint8_t>& bytes);
