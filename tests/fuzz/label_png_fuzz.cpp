@@ -1,5 +1,6 @@
 // Annotations, 8-bit gray and indexed PNG, values as they stand; and the same bytes as a picture. libpng is not
 // instrumented: what it says, and what kinds of picture it takes, is counted as coverage in its place.
+#include <algorithm>
 #include <functional>
 #include <string>
 
@@ -43,6 +44,16 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const lemore::Status as_values = decode_label_png(data, size, limits, values);
   check(as_values, values, limits.max_pixels);
   if (as_values.ok()) require(values.format == lemore::PixelFormat::gray);
+  LabelSamples samples;  // of up to 16 bits: whatever is a picture of values is one of samples
+  const lemore::Status as_samples = decode_label_samples(data, size, limits, samples);
+  if (as_samples.ok()) {
+    const auto pixels = static_cast<std::size_t>(samples.size.height) * static_cast<std::size_t>(samples.size.width);
+    require(pixels >= 1 && pixels <= limits.max_pixels);
+    unsigned largest = 0;
+    for (std::size_t i = 0; i < pixels; ++i) largest = std::max(largest, samples.at(i));
+    require(samples.is_wide || largest < 256);
+  }
+  require(as_samples.ok() || !as_values.ok());
   const lemore::Status as_picture = decode_image(data, size, limits, picture, scratch);
   check(as_picture, picture, limits.max_pixels);
   require(as_picture.ok() || !as_values.ok());  // an annotation is a picture, too
