@@ -106,7 +106,7 @@ def write(trained, output, source, license_text="unspecified", metrics=None):
         if not np.isfinite(array).all():
             raise ConvertError(f"{source}: '{name}' overflows when the norm beside it is folded into it")
     provenance = {
-        "source": Path(source).resolve().name, "source_sha256": digest(trained.weights.path), "license": license_text,
+        "source": Path(source).resolve().name.encode("utf-8", "replace").decode(), "source_sha256": digest(trained.weights.path), "license": license_text,
         "converter": f"tools/convert.py, format {FORMAT_VERSION}", "metrics": metrics or {},
     }  # fmt: skip
     texts = {"config": trained.config.to_json(), "labels": trained.labels.to_json(),

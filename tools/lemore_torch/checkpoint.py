@@ -18,6 +18,8 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module
             "generator", "state_dict_ema", "ema_state_dict", "model_ema", "ema_model", "ema", "teacher")  # fmt: skip
 # Parts that wrappers of modules put into names.
 _WRAPPED = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"}
+_WRAPPER_WORDS = {"model", "net", "network", "module", "student", "teacher", "generator", "ema", "swa", "avg", "averaged",
+                  "average", "shadow", "state", "dict", "weights", "params", "online", "target"}  # fmt: skip
 _AVERAGED = {"ema", "swa", "teacher", "averaged", "average", "avg", "shadow"}
 _NO_WEIGHTS = {"optim", "optimizer", "optimizers", "scheduler", "schedulers", "scaler", "rng", "message", "hub",
                "criterion", "loss", "discriminator", "callbacks", "loops"}  # fmt: skip
@@ -104,7 +106,13 @@ def read(path):
 
 
 def _tokens(name):
-    return set(re.split("[^a-z]+", str(name).lower()))
+    return set(re.split("[^a-z]+", str(name).lower())) - {""}
+
+
+def _is_wrapper(part):
+    """Whether a part of a name says where the weights were, not what they are: model, ema_model, teacher."""
+    words = _tokens(part)
+    return bool(words) and words <= _WRAPPER_WORDS
 
 
 def _is_state(value):
@@ -116,19 +124,26 @@ def _unwrap(name):
     return ".".join(parts)
 
 
+def _wrappers(name):
+    """The parts at the beginning of a name that are wrappers: ("model", "net") of model.net.stem.conv.weight."""
+    parts = _unwrap(name).split(".")[:-1]
+    count = next((i for i, part in enumerate(parts) if not _is_wrapper(part)), len(parts))
+    return tuple(parts[:count])
+
+
 def _split(path, value):
     """The state dicts that lie in `value` side by side as names: model.x, teacher.x."""
     groups, rest = {}, {}
     for name, item in value.items():
-        first = _unwrap(name).split(".")[0] if isinstance(name, str) else ""
-        if first in WRAPPERS and isinstance(item, np.ndarray):
+        first = _wrappers(name) if isinstance(name, str) and isinstance(item, np.ndarray) else ()
+        if first:
             groups.setdefault(first, {})[name] = item
         else:
             rest[name] = item
     if not groups:
         return [(path, value)]
     largest = max(len(group) for group in groups.values())
-    found = [(path + (first,), group) for first, group in groups.items()]
+    found = [(path + first, group) for first, group in groups.items() if 2 * len(group) > largest]
     return found + ([(path, rest)] if _is_state(rest) and 2 * len(rest) > largest else [])
 
 
@@ -138,9 +153,15 @@ def _candidates(value, path=(), depth=0):
         return []
     found = _split(path, value) if _is_state(value) else []
     for key, item in value.items():
+        if isinstance(item, list) and len(item) <= 16:
+            item = _by_number(item)
         if isinstance(key, str) and isinstance(item, dict) and not _tokens(key) & _NO_WEIGHTS:
             found += _candidates(item, path + (key,), depth + 1)
     return found
+
+
+def _by_number(items):
+    return {str(i): item for i, item in enumerate(items)}
 
 
 def _listing(found):
@@ -194,15 +215,14 @@ def _choose(found, value, key, where):
     return path, state, ["takes the averaged weights under '" + ".".join(path) + "'"] if averaged(path) else []
 
 
-def _clean(tensors, group, prefix, where):
-    """(state, names): wrappings and counters gone. `group` is the first part of the names where they were split by it."""
+def _clean(tensors, prefix, where):
+    """(state, names): wrappings and counters gone."""
     state, names = {}, {}
     for name, array in tensors.items():
         if not isinstance(name, str) or not name.startswith(prefix):
             continue
         short = _unwrap(name[len(prefix) :])
-        if group and short.startswith(group + "."):
-            short = short[len(group) + 1 :]
+        short = ".".join(short.split(".")[len(_wrappers(short)) :])
         if short.split(".")[-1] in _COUNTERS or short == "steps":
             continue
         if short in state:
@@ -250,19 +270,20 @@ def load(path, key=None, prefix="") -> Weights:
         value = tensors
     else:
         value, metadata = read(path), {}
+        if isinstance(value, list) and len(value) <= 16:  # (weights, epoch)
+            value = _by_number(value)
         if not isinstance(value, dict):
             kind = repr(value) if isinstance(value, unpickle.Foreign) else f"a {type(value).__name__}"
             raise CheckpointError(f"{path}: holds {kind[:80]}, not a dict of tensors")
         extras = {name: value[name] for name in _EXTRAS if isinstance(value.get(name), dict)}
     found = [] if prefix and key is None else _candidates(value)
-    where, tensors, notes = _choose(found, value, key, path)
+    _, tensors, notes = _choose(found, value, key, path)
     if prefix and key is None:  # the user says which names count: take the first dict that has any
         for _, state in [((), value)] + _candidates(value):
             if any(isinstance(name, str) and name.startswith(prefix) for name in state):
                 tensors = state
                 break
-    group = where[-1] if where and where[-1] in WRAPPERS else None
-    state, names = _clean(tensors, group, prefix, path)
+    state, names = _clean(tensors, prefix, path)
     if not any(isinstance(array, np.ndarray) for array in state.values()):
         said = f" called '{prefix}...'" if prefix else ""
         raise CheckpointError(f"{path}: no tensors{said}{_instead(value)}")

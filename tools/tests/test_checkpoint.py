@@ -62,7 +62,7 @@ def test_under_any_name(name, model, tmp_path):
 
 
 @pytest.mark.parametrize("prefixes", [("module.",), ("_orig_mod.",), ("module.", "_orig_mod."), ("_orig_mod.", "module."),
-                                      ("model.", "_orig_mod."), ("module.", "model.", "module.")])  # fmt: skip
+                                      ("model.", "_orig_mod."), ("model.", "net."), ("student_model.",), ("ema.", "module."), ("module.", "model.", "module.")])  # fmt: skip
 def test_prefixes(prefixes, model, tmp_path):
     state = prefixed(model.state_dict(), *prefixes)
     assert equal(load(tmp_path, state), model)
@@ -88,6 +88,17 @@ def test_the_average_is_preferred_and_key_chooses(model, other, tmp_path):
         load(tmp_path, deep)
     with pytest.raises(checkpoint.CheckpointError, match="under 'wrong'.*'a.b.c'"):
         load(tmp_path, deep, key="wrong")
+
+
+def test_tuples_and_lists(model, other, tmp_path):
+    assert equal(load(tmp_path, (model.state_dict(), 7)), model)
+    assert equal(load(tmp_path, {"models": [other.state_dict(), model.state_dict()]}, key="models.1"), model)
+
+
+def test_parts_of_other_networks_are_left_out(model, tmp_path):
+    """Lightning keeps a loss's weights and metrics beside the network's."""
+    beside = {"criterion.weight": torch.ones(4), "teacher_head.bias": torch.ones(2)}
+    assert equal(load(tmp_path, {"state_dict": {**prefixed(model.state_dict(), "model."), **beside}}), model)
 
 
 def test_mmengine_swaps_the_average_into_state_dict(model, other, tmp_path):
