@@ -10,7 +10,7 @@ namespace lemore {
 /// Order of the bytes of one 8-bit pixel. Alpha is ignored.
 enum class PixelFormat : std::uint8_t { gray, gray_alpha, rgb, bgr, rgba, bgra };
 
-/// Bytes of one pixel: 1 to 4.
+/// Number of bytes of one pixel: 1 to 4.
 constexpr std::size_t pixel_bytes(PixelFormat format) noexcept {
   switch (format) {
     case PixelFormat::gray:
@@ -35,7 +35,7 @@ struct Size {
   bool operator!=(const Size& o) const noexcept { return !(*this == o); }
 };
 
-/// An 8-bit image somebody else owns: row y starts at data + y * row_bytes.
+/// An 8-bit image owned by someone else. Row y starts at data + y * row_bytes.
 struct ImageView {
   const std::uint8_t* data = nullptr;
   Size size;
@@ -43,14 +43,14 @@ struct ImageView {
   PixelFormat format = PixelFormat::rgb;
 };
 
-/// One class index per pixel, written by lemore: row y starts at data + y * row_bytes.
+/// Where lemore writes one class index per pixel. Row y starts at data + y * row_bytes.
 struct LabelView {
   std::uint8_t* data = nullptr;
   Size size;
   std::size_t row_bytes = 0;  ///< at least width
 };
 
-/// One value in 0..1 per pixel, written by lemore: row y starts at data + y * row_stride (elements).
+/// Where lemore writes one value in 0..1 per pixel. Row y starts at data + y * row_stride, counted in elements.
 struct ConfidenceView {
   float* data = nullptr;
   Size size;

@@ -1,21 +1,22 @@
 /* lemore in C: everything a program needs, in C99.
  *
- * Handles        lemore_model, lemore_session, lemore_segmenter and lemore_pool are opaque. Who creates one frees it;
- *                freeing NULL does nothing. A model may be freed while sessions use it: its weights live as long as
- *                they do.
- * Errors         functions that can fail return a lemore_code and, where `error` is not NULL, write code and one line
- *                of text there (LEMORE_OK and an empty text on success). Results are written on success alone; a
- *                handle asked for becomes NULL on failure. Nothing prints, aborts or throws. NULL where an object is
- *                expected is LEMORE_INVALID_ARGUMENT.
- * Options        structs with `struct_size` first grow at their end in later versions. Set all to zero, then
- *                struct_size to sizeof of the struct: zero means default everywhere. A larger struct than this library
- *                knows is taken when what it does not know is zero. NULL options are all defaults.
+ * Handles        lemore_model, lemore_session, lemore_segmenter and lemore_pool are opaque. Free each handle that you
+ *                create; freeing NULL does nothing. A model may be freed while sessions use it: its weights live until
+ *                the last session is freed.
+ * Errors         A function that can fail returns a lemore_code. If `error` is not NULL, it also writes the code and
+ *                one line of text there; on success these are LEMORE_OK and an empty text. Results are written only on
+ *                success, except that the handle to be created becomes NULL on failure. Passing NULL where an object
+ *                is expected gives LEMORE_INVALID_ARGUMENT. Nothing prints, aborts or throws.
+ * Options        Structs that begin with `struct_size` may get more fields at their end in later versions. Set the
+ *                whole struct to zero, then struct_size to its size: zero means the default in every field. A struct
+ *                from a later version is accepted if the fields unknown to this library are zero. NULL instead of a
+ *                struct means all defaults.
  *                    lemore_session_options options = {0};
  *                    options.struct_size = sizeof options;
- * Information    structs with `struct_size` first are filled as far as struct_size reaches.
- * Strings        UTF-8, ended by zero; those handed out belong to the handle and live as long as it.
- * Threads        a model may be used by any number of threads at once, any other handle by one at a time.
- * Memory         images, label maps and tensors are the caller's and are not kept beyond the call.
+ * Information    Structs that begin with `struct_size` are filled up to that size.
+ * Strings        UTF-8 and zero-terminated. Strings that are handed out belong to a handle and live as long as it.
+ * Threads        Any number of threads may use a model at once. Any other handle serves one thread at a time.
+ * Memory         Images, label maps and tensors belong to the caller and are not used after the call.
  */
 #ifndef LEMORE_LEMORE_H
 #define LEMORE_LEMORE_H
@@ -35,35 +36,35 @@ extern "C" {
 
 typedef enum lemore_code {
   LEMORE_OK = 0,
-  LEMORE_INVALID_ARGUMENT = 1, /* a parameter of the call */
-  LEMORE_INVALID_SHAPE = 2,    /* a tensor or image of the wrong size */
-  LEMORE_INVALID_FILE = 3,     /* bytes from outside that are not what they should be */
-  LEMORE_UNSUPPORTED = 4,      /* well-formed, but this build or CPU can't do it */
-  LEMORE_NOT_FOUND = 5,        /* a name or index that is not there */
-  LEMORE_IO_ERROR = 6,         /* the operating system refused */
+  LEMORE_INVALID_ARGUMENT = 1, /* a parameter of the call is wrong */
+  LEMORE_INVALID_SHAPE = 2,    /* a tensor or image has the wrong size */
+  LEMORE_INVALID_FILE = 3,     /* bytes from outside are not what they should be */
+  LEMORE_UNSUPPORTED = 4,      /* well-formed, but this build or CPU cannot do it */
+  LEMORE_NOT_FOUND = 5,        /* there is nothing of that name or index */
+  LEMORE_IO_ERROR = 6,         /* the operating system reported an error */
   LEMORE_OUT_OF_MEMORY = 7,
   LEMORE_CANCELLED = 8
 } lemore_code;
 
-/* What went wrong; the caller's. The text is cut at a character's end where it is longer. */
+/* What went wrong; the struct belongs to the caller. A longer text is cut at the end of a character. */
 typedef struct lemore_error {
   lemore_code code;
   char message[256];
 } lemore_error;
 
-/* "ok", "invalid_argument"...; "unknown" for other values. Never NULL. */
+/* The name of a code, for instance "ok" or "invalid_argument"; "unknown" for other values. Never NULL. */
 LEMORE_API const char* lemore_code_name(int code);
 
-/* Version of the library that runs, for instance "0.1.0". Never NULL. */
+/* The version of the library that is loaded, for instance "0.1.0". Never NULL. */
 LEMORE_API const char* lemore_version(void);
 
-/* Name of the index-th instruction set that this build has and this CPU can run, best first ("avx512", "avx2", "neon",
- * "portable"); NULL behind the last. */
+/* The name of the index-th instruction set that this library was built with and this CPU can run, best first
+ * ("avx512", "avx2", "neon", "portable"); NULL after the last. */
 LEMORE_API const char* lemore_supported_isa(size_t index);
-/* The same of all this library was built with. */
+/* The name of the index-th instruction set that this library was built with; NULL after the last. */
 LEMORE_API const char* lemore_built_isa(size_t index);
 
-/* Cores this process may use: CPU affinity and cgroup quotas considered. At least 1. */
+/* Number of cores this process may use, at least 1: limited by its CPU affinity and its cgroups' quotas. */
 LEMORE_API int lemore_default_threads(void);
 
 /* ---- Threads ---- */
@@ -71,23 +72,24 @@ LEMORE_API int lemore_default_threads(void);
 /* One piece of work: task 0..tasks - 1. */
 typedef void (*lemore_task)(void* task_context, int task);
 
-/* The caller's threads. `run` calls body(body_context, i) exactly once for every i in 0..tasks - 1, on any threads, in
- * any order, and returns when all are done. lemore gives it at most `workers` tasks at a time. */
+/* The caller's threads. `run` must call body(body_context, i) exactly once for every i in 0..tasks - 1, on any threads
+ * and in any order, and must return when all calls have returned. lemore passes at most `workers` tasks. */
 typedef struct lemore_parallel_for {
   void (*run)(void* context, int tasks, lemore_task body, void* body_context);
   void* context;
   int workers; /* at least 1 */
 } lemore_parallel_for;
 
-/* Threads that sleep while there is nothing to do. A session makes its own; a pool is for sessions that take turns. */
+/* Threads that sleep while there is no work. A session makes its own; a pool is shared by sessions that take turns. */
 typedef struct lemore_pool lemore_pool;
 
-/* `threads` in all, the caller's included; 0: lemore_default_threads(). Fewer where the system starts no more. */
+/* A pool of `threads` threads, of which the caller's is one; 0 means lemore_default_threads(). If the system refuses to
+ * start more threads, the pool has fewer. */
 LEMORE_API lemore_code lemore_pool_create(int threads, lemore_pool** pool, lemore_error* error);
-/* Requires that no session uses it any more. */
+/* Requires that no session uses the pool any more. */
 LEMORE_API void lemore_pool_free(lemore_pool* pool);
-/* The pool as options take it, valid while the pool lives; all zero for NULL. One caller at a time: a second one
- * computes alone. */
+/* What to put into the options; all zero for NULL. Valid while the pool lives. The pool serves one caller at a time: a
+ * second one runs on its own thread alone. */
 LEMORE_API lemore_parallel_for lemore_pool_parallel_for(lemore_pool* pool);
 
 /* ---- Images, label maps, tensors (these structs never change) ---- */
@@ -109,14 +111,15 @@ typedef struct lemore_image {
   int format;        /* a lemore_pixel_format */
 } lemore_image;
 
-/* One class index a pixel, written by lemore: row y starts at data + y * row_bytes. */
+/* Where lemore writes one class index per pixel. Row y starts at data + y * row_bytes. */
 typedef struct lemore_labels {
   uint8_t* data;
   int height, width;
   size_t row_bytes; /* at least width */
 } lemore_labels;
 
-/* Probability of each pixel's class, 0..1, written by lemore: row y starts at data + y * row_stride (elements). */
+/* Where lemore writes the probability of each pixel's class, 0..1. Row y starts at data + y * row_stride, counted in
+ * elements. */
 typedef struct lemore_confidence {
   float* data;
   int height, width;
@@ -125,7 +128,7 @@ typedef struct lemore_confidence {
 
 #define LEMORE_MAX_RANK 8
 
-/* Floats of a session, dense, channels last: [1, h, w, c], or [1, classes] for a classifier's logits. */
+/* Floats that belong to a session: dense and channels last, [1, h, w, c], or [1, classes] for a classifier's logits. */
 typedef struct lemore_tensor {
   const float* data;
   int rank;
@@ -139,17 +142,18 @@ typedef struct lemore_model lemore_model;
 
 typedef struct lemore_model_options {
   size_t struct_size;
-  int copy;         /* not 0: read the file, or copy the memory, instead of using it in place */
-  const char* name; /* lemore_model_from_memory: stands for the file in messages; NULL: "memory" */
+  int copy;         /* not 0: read the file or copy the memory instead of using it in place */
+  const char* name; /* what messages of lemore_model_from_memory call the file; NULL: "memory" */
 } lemore_model_options;
 
-/* Loads the weight file at `path` (format: weights/README.md). The file is mapped and must not be truncated while the
- * model lives, unless options->copy. Errors: LEMORE_IO_ERROR, LEMORE_INVALID_FILE (names file, field, what was expected
- * and what came), LEMORE_UNSUPPORTED, LEMORE_OUT_OF_MEMORY. */
+/* Loads the weight file at `path` (format: weights/README.md). The file is mapped, and must not be truncated while the
+ * model lives, unless options->copy is set.
+ * Errors: LEMORE_IO_ERROR, LEMORE_INVALID_FILE (the text names the file and the field, what was expected and what was
+ * found), LEMORE_UNSUPPORTED, LEMORE_OUT_OF_MEMORY. */
 LEMORE_API lemore_code lemore_model_load(const char* path, const lemore_model_options* options, lemore_model** model,
                                          lemore_error* error);
-/* The same from `size` bytes at `data`, which must outlive the model and its sessions unless options->copy. They are
- * read only, and used in place where tensors lie on 64-byte boundaries. */
+/* Loads a weight file from `size` bytes at `data`. They are only read, and tensors on 64-byte boundaries are used in
+ * place. The bytes must outlive the model and its sessions unless options->copy is set. */
 LEMORE_API lemore_code lemore_model_from_memory(const void* data, size_t size, const lemore_model_options* options,
                                                 lemore_model** model, lemore_error* error);
 LEMORE_API void lemore_model_free(lemore_model* model);
@@ -159,13 +163,13 @@ typedef struct lemore_model_info {
   const char* architecture;
   const char* config_json; /* the configuration as the file holds it: every value of the network's description */
   int height, width;       /* input the network was trained for */
-  int is_classifier;       /* 1: its output is one row of logits, and it makes no label map */
+  int is_classifier;       /* 1: the output is one row of logits, and there is no label map */
   size_t class_count;
   int ignore_label;        /* value for "no class" in annotations, or -1 */
   int annotation_offset;   /* added to a class index in annotations */
   const char* labels_name; /* of the label set; may be empty */
-  float mean[3], std[3];   /* what an image is normalised with: (value - mean) / std, RGB, values 0..255 */
-  int is_two_step;         /* 1: logits are resized to the input's size first, then to the image's */
+  float mean[3], std[3];   /* an image is normalised as (value - mean) / std, RGB, values 0..255 */
+  int is_two_step;         /* 1: logits are resized to the input's size and then to the image's */
   const char* source;      /* provenance; any may be empty */
   const char* source_sha256;
   const char* license;
@@ -186,18 +190,18 @@ typedef struct lemore_class {
 /* Class `index` in the order of the logits. Errors: LEMORE_NOT_FOUND. */
 LEMORE_API lemore_code lemore_model_get_class(const lemore_model* model, size_t index, lemore_class* out,
                                               lemore_error* error);
-/* Multiply-accumulates for one input of this size, as the paper counts. Errors: LEMORE_INVALID_SHAPE. */
+/* Multiply-accumulates for one input of this size, counted as in the paper. Errors: LEMORE_INVALID_SHAPE. */
 LEMORE_API lemore_code lemore_model_macs(const lemore_model* model, int height, int width, uint64_t* macs,
                                          lemore_error* error);
 
-/* ---- Sessions: one network of one input size, with all memory a run needs ---- */
+/* ---- Sessions: one network at one input size, with all the memory a run needs ---- */
 
 typedef struct lemore_session lemore_session;
 
-/* Where the large memory comes from: all activations and what label maps need, and a segmenter's windows. Called when a
- * session is made, resized and freed, and by a segmenter where an image needs more; never by a run. */
+/* Supplies the large memory: activations, buffers of label maps, a segmenter's windows. It is called when a session is
+ * created, resized and freed, and by a segmenter when an image needs more memory than before; never by a run. */
 typedef struct lemore_allocator {
-  void* (*allocate)(void* context, size_t bytes, size_t alignment); /* NULL: there is no more */
+  void* (*allocate)(void* context, size_t bytes, size_t alignment); /* returns NULL if there is not enough */
   void (*release)(void* context, void* memory, size_t bytes);
   void* context;
 } lemore_allocator;
@@ -206,24 +210,25 @@ typedef struct lemore_session_options {
   size_t struct_size;
   int height, width;                /* input; both 0: the model's own */
   int threads;                      /* of the session's own pool; 0: lemore_default_threads() */
-  lemore_parallel_for parallel_for; /* the caller's threads, where `run` is not NULL */
-  const char* isa;                  /* NULL: LEMORE_ISA of the environment, else the best this CPU has */
+  lemore_parallel_for parallel_for; /* the caller's threads, if `run` is not NULL */
+  const char* isa;                  /* NULL: what LEMORE_ISA in the environment names, else the best */
   int keep_stages;                  /* not 0: every named stage can be read after a run */
-  int no_fusion;                    /* not 0: each layer on its own; slower, the same bits */
-  void* arena;                      /* memory for all activations, aligned to 64 bytes; NULL: the session gets it */
+  int no_fusion;                    /* not 0: compute each layer on its own; slower, the same bits */
+  void* arena;                      /* memory for all activations, aligned to 64 bytes; NULL: allocated */
   size_t arena_bytes;               /* at least lemore_session_arena_bytes(...) */
-  lemore_allocator allocator;       /* gives the arena, where both functions are there and arena is NULL */
+  lemore_allocator allocator;       /* allocates the arena, if its functions are set and arena is NULL */
 } lemore_session_options;
 
-/* Exact bytes of the arena a session with these options needs. Errors: as lemore_session_create. */
+/* The exact size in bytes of the arena that a session with these options needs. Errors: as lemore_session_create. */
 LEMORE_API lemore_code lemore_session_arena_bytes(const lemore_model* model, const lemore_session_options* options,
                                                   size_t* bytes, lemore_error* error);
-/* Plans, allocates and starts threads; a run does none of that. Errors: LEMORE_INVALID_SHAPE (below 32 or beyond 16384
- * pixels a side), LEMORE_INVALID_ARGUMENT, LEMORE_UNSUPPORTED (isa), LEMORE_OUT_OF_MEMORY. */
+/* Plans, allocates and starts threads, so that a run need not.
+ * Errors: LEMORE_INVALID_SHAPE (less than 32 or more than 16384 pixels a side), LEMORE_INVALID_ARGUMENT,
+ * LEMORE_UNSUPPORTED (isa), LEMORE_OUT_OF_MEMORY. */
 LEMORE_API lemore_code lemore_session_create(const lemore_model* model, const lemore_session_options* options,
                                              lemore_session** session, lemore_error* error);
 LEMORE_API void lemore_session_free(lemore_session* session);
-/* Plans anew for another input size, with the same threads. On an error the session is as before. */
+/* Plans again for another input size, with the same threads. After an error the session is as it was before. */
 LEMORE_API lemore_code lemore_session_resize(lemore_session* session, int height, int width, lemore_error* error);
 
 typedef struct lemore_session_info {
@@ -240,35 +245,36 @@ typedef struct lemore_session_info {
 LEMORE_API lemore_code lemore_session_get_info(const lemore_session* session, lemore_session_info* info,
                                                lemore_error* error);
 
-/* Resizes the image to the input's size, normalises it, runs the network. Errors: LEMORE_INVALID_ARGUMENT. */
+/* Resizes the image to the input size, normalises it and runs the network. Errors: LEMORE_INVALID_ARGUMENT. */
 LEMORE_API lemore_code lemore_session_run_image(lemore_session* session, const lemore_image* image,
                                                 lemore_error* error);
-/* Runs on the window of the input's size at (top, left) of the image, without resizing. */
+/* Runs the network on part of the image without resizing: the window of the input size at (top, left). */
 LEMORE_API lemore_code lemore_session_run_window(lemore_session* session, const lemore_image* image, int top, int left,
                                                  lemore_error* error);
-/* Runs on prepared floats, [1, 3, height, width], red first: `elements` must be 3 * height * width of the session. NaN
- * and infinities are computed with, not refused. The floating-point environment is never changed. */
+/* Runs the network on normalised floats [1, 3, height, width], red first. `elements` must be 3 * height * width of the
+ * session. NaN and infinities are accepted and computed with. The floating-point environment is never changed. */
 LEMORE_API lemore_code lemore_session_run_tensor(lemore_session* session, const float* nchw, size_t elements,
                                                  lemore_error* error);
-/* The last run's logits, valid until the next run or resize. Errors: LEMORE_INVALID_ARGUMENT before the first run. */
+/* The logits of the last run, valid until the next run or resize. Errors: LEMORE_INVALID_ARGUMENT before the first
+ * run. */
 LEMORE_API lemore_code lemore_session_logits(const lemore_session* session, lemore_tensor* logits, lemore_error* error);
-/* The last run's label map at any size, and where `confidence` is not NULL each pixel's probability. Allocates where
- * the map is larger than any before. Classes whose logit is NaN are passed over; where none has a number, label and
- * confidence are 0. Errors: LEMORE_INVALID_ARGUMENT, LEMORE_UNSUPPORTED for a classifier. */
+/* Writes the label map of the last run at any size and, if `confidence` is not NULL, the probability of each pixel's
+ * class. It allocates only if the map is larger than any before. Classes whose logit is NaN are skipped; where all are,
+ * label and confidence are 0. Errors: LEMORE_INVALID_ARGUMENT, LEMORE_UNSUPPORTED for a classifier. */
 LEMORE_API lemore_code lemore_session_label_map(lemore_session* session, const lemore_labels* labels,
                                                 const lemore_confidence* confidence, lemore_error* error);
-/* Makes room for label maps of up to this size. */
+/* Allocates what label maps of up to this size need, so that lemore_session_label_map allocates nothing. */
 LEMORE_API lemore_code lemore_session_reserve_labels(lemore_session* session, int height, int width,
                                                      lemore_error* error);
 
-/* Name of the index-th stage in the order of computation ("stem", ..., "output"); NULL behind the last. */
+/* The name of the index-th stage in the order of computation ("stem", ..., "output"); NULL after the last. */
 LEMORE_API const char* lemore_session_stage_name(const lemore_session* session, size_t index);
-/* A stage of the last run. Requires keep_stages, but for "output". Errors: LEMORE_NOT_FOUND, LEMORE_INVALID_ARGUMENT
- * before the first run. */
+/* A stage of the last run. All but "output" require keep_stages.
+ * Errors: LEMORE_NOT_FOUND, LEMORE_INVALID_ARGUMENT before the first run. */
 LEMORE_API lemore_code lemore_session_stage(const lemore_session* session, const char* name, lemore_tensor* stage,
                                             lemore_error* error);
-/* Called after each stage of a run of a session with keep_stages; may overwrite the elements, dense and channels last.
- * NULL: nobody. */
+/* A function that a run calls after each stage, if the session keeps stages. It may overwrite the elements, which are
+ * dense and channels last. Setting NULL removes it. */
 typedef void (*lemore_stage_observer)(void* context, const char* name, const size_t* shape, int rank, float* elements);
 LEMORE_API lemore_code lemore_session_set_stage_observer(lemore_session* session, lemore_stage_observer observer,
                                                          void* context, lemore_error* error);
@@ -280,13 +286,13 @@ typedef struct lemore_step {
   int rank;
   size_t shape[LEMORE_MAX_RANK]; /* of its output */
   uint64_t macs;
-  int is_counted;      /* whether the paper's MAC count has them */
-  double milliseconds; /* of the last run with profiling, else 0 */
+  int is_counted;      /* whether the paper's MAC count includes them */
+  double milliseconds; /* in the last run if profiling was on, else 0 */
 } lemore_step;
 
-/* Turns timing of steps on (not 0) or off. */
+/* Turns the timing of steps on (not 0) or off. */
 LEMORE_API lemore_code lemore_session_set_profiling(lemore_session* session, int is_on, lemore_error* error);
-/* Step `index` as it is run; its strings are valid until resize. Errors: LEMORE_NOT_FOUND. */
+/* The index-th step as it is run. Its strings are valid until resize. Errors: LEMORE_NOT_FOUND. */
 LEMORE_API lemore_code lemore_session_get_step(const lemore_session* session, size_t index, lemore_step* step,
                                                lemore_error* error);
 
@@ -297,27 +303,27 @@ typedef struct lemore_segmenter lemore_segmenter;
 typedef enum lemore_mode {
   LEMORE_WHOLE = 0, /* the image is resized to the model's input size */
   LEMORE_KEEP = 1,  /* the network runs at the image's own size */
-  LEMORE_SLIDE = 2  /* windows of the input size; logits summed and divided by their count */
+  LEMORE_SLIDE = 2  /* the network runs on windows of the input size; overlapping logits are averaged */
 } lemore_mode;
 
 typedef struct lemore_segmenter_options {
   size_t struct_size;
   int mode;                        /* a lemore_mode */
   int stride_height, stride_width; /* slide; both 0: two thirds of the window */
-  int threads;                     /* as lemore_session_options, like the next three */
+  int threads;                     /* this and the next three are as in lemore_session_options */
   lemore_parallel_for parallel_for;
   const char* isa;
   lemore_allocator allocator;
-  /* slide: called after each window, on the calling thread; 0 cancels. NULL: nobody asks. */
+  /* Mode slide: called after each window, on the calling thread. Return 0 to cancel. May be NULL. */
   int (*progress)(void* context, size_t done, size_t total);
   void* progress_context;
-  void* arena;        /* memory for every image, aligned to 64 bytes; NULL: the segmenter gets it */
+  void* arena;        /* memory for all buffers, aligned to 64 bytes; NULL: allocated */
   size_t arena_bytes; /* at least lemore_segmenter_arena_bytes(...) for each image */
 } lemore_segmenter_options;
 
-/* Exact bytes of the arena that a segmenter with these options needs for images of this size; for several sizes the
- * largest of their figures. Errors: as lemore_segmenter_create; LEMORE_INVALID_SHAPE (keep, slide: image too small or
- * too large). */
+/* The exact size in bytes of the arena that a segmenter with these options needs for images of this size; for several
+ * sizes take the largest.
+ * Errors: as lemore_segmenter_create; LEMORE_INVALID_SHAPE if the image is too small or too large for keep or slide. */
 LEMORE_API lemore_code lemore_segmenter_arena_bytes(const lemore_model* model, const lemore_segmenter_options* options,
                                                     int height, int width, size_t* bytes, lemore_error* error);
 
@@ -325,13 +331,14 @@ LEMORE_API lemore_code lemore_segmenter_arena_bytes(const lemore_model* model, c
 LEMORE_API lemore_code lemore_segmenter_create(const lemore_model* model, const lemore_segmenter_options* options,
                                                lemore_segmenter** segmenter, lemore_error* error);
 LEMORE_API void lemore_segmenter_free(lemore_segmenter* segmenter);
-/* Writes the label map of `image` at its own size, and where `confidence` is not NULL each pixel's probability.
- * Errors: LEMORE_INVALID_ARGUMENT, LEMORE_INVALID_SHAPE (keep, slide: image too small or too large),
+/* Writes the label map of `image` at its own size and, if `confidence` is not NULL, the probability of each pixel's
+ * class. Errors: LEMORE_INVALID_ARGUMENT, LEMORE_INVALID_SHAPE (image too small or too large for keep or slide),
  * LEMORE_OUT_OF_MEMORY, LEMORE_CANCELLED. */
 LEMORE_API lemore_code lemore_segmenter_segment(lemore_segmenter* segmenter, const lemore_image* image,
                                                 const lemore_labels* labels, const lemore_confidence* confidence,
                                                 lemore_error* error);
-/* The segmenter's session, for its logits, steps and information; the segmenter's, never to be freed. NULL for NULL. */
+/* The segmenter's session, for its logits, steps and information. It belongs to the segmenter: do not free it. NULL for
+ * NULL. */
 LEMORE_API lemore_session* lemore_segmenter_session(lemore_segmenter* segmenter);
 
 typedef struct lemore_times {

@@ -27,13 +27,13 @@ struct ClassInfo {
   std::array<std::uint8_t, 3> color{};  ///< red, green, blue
 };
 
-/// How the label map is made from the logits (spec, section "The network", 7).
+/// How the label map is made from the logits (docs/networks/lemore.md, "Fusion, head, label map").
 enum class LabelMapRule : std::uint8_t {
   direct,   ///< logits resized straight to the image's size
   two_step  ///< first to the network's input size, then to the image's, as MMSegmentation does
 };
 
-/// What is done to an image before the network sees it: (value - mean) / std per channel of RGB, values in 0..255.
+/// How an image is normalised: (value - mean) / std for each of R, G and B, with values in 0..255.
 struct Preprocessing {
   std::array<float, 3> mean{};
   std::array<float, 3> std{};
@@ -51,8 +51,8 @@ struct Provenance {
 
 /// How Model::load brings the file into memory.
 struct LoadOptions {
-  /// Read the file instead of mapping it. A mapped file must not be truncated while a model uses it (the process would
-  /// receive SIGBUS); a copied one may be.
+  /// Read the file into memory instead of mapping it. A mapped file must not be truncated while a model uses it: the
+  /// process would receive SIGBUS. After a copy the file may change or go.
   bool copy = false;
 };
 
@@ -61,13 +61,17 @@ struct LoadOptions {
 /// Copying a Model copies a handle; the weights live as long as any handle or Session of them.
 class LEMORE_API Model {
  public:
-  /// Loads the weight file at `path` (format: weights/README.md). The file is mapped and its tensors are used in place
-  /// when they lie on 64-byte boundaries, as tools/convert.py writes them; otherwise they are copied. Errors io_error,
-  /// invalid_file (names the file, the field or tensor, what was expected and what came), unsupported, out_of_memory.
+  /// Loads the weight file at `path` (format: weights/README.md).
+  ///
+  /// The file is mapped. Its tensors are used in place when they lie on 64-byte boundaries, as tools/convert.py writes
+  /// them; otherwise they are copied.
+  /// Errors    io_error; invalid_file, which names the file, the field or tensor, what was expected and what was found;
+  ///           unsupported; out_of_memory.
   static Result<Model> load(const std::string& path, const LoadOptions& options = {});
 
-  /// As load, from `size` bytes at `data`, which must outlive the model unless `copy` is true. `name` stands for the
-  /// file in messages.
+  /// Loads a weight file from `size` bytes at `data`. They must outlive the model unless `copy` is true. Messages call
+  /// the file `name`.
+  /// Errors    as load.
   static Result<Model> from_memory(const void* data, std::size_t size, bool copy, const std::string& name = "memory");
 
   /// Architecture, for instance "lemore".
@@ -89,12 +93,13 @@ class LEMORE_API Model {
   const Preprocessing& preprocessing() const noexcept;
   const Provenance& provenance() const noexcept;
 
-  /// Parameters that training learns: BatchNorm weight and bias included, running statistics not (as the paper counts).
+  /// Number of parameters that training learns, counted as in the paper: BatchNorm's weight and bias are included, its
+  /// running statistics are not.
   std::uint64_t trained_parameters() const noexcept;
-  /// Multiply-accumulates of convolutions and linear layers for one input of `size`, as the paper counts.
+  /// Multiply-accumulates of convolutions and linear layers for one input of `size`, counted as in the paper.
   /// Errors    invalid_shape below 32 x 32 or beyond k_max_input.
   Result<std::uint64_t> macs(Size size) const;
-  /// Bytes of the weight file's tensors.
+  /// Size of the weight file's tensors in bytes.
   std::size_t weight_bytes() const noexcept;
 
   const detail::ModelData& data() const noexcept { return *data_; }  ///< for lemore's own sources

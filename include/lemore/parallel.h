@@ -6,12 +6,11 @@
 
 namespace lemore {
 
-/// How a session runs its work on several threads: a lemore::ThreadPool's, OpenMP's or the caller's own.
+/// The threads a session computes on: those of a lemore::ThreadPool, OpenMP's, or the caller's own.
 ///
-/// `run` must call body(body_context, i) exactly once for every i in 0..tasks-1, on any threads, in any order, and
-/// return when all are done. lemore gives it at most `workers` tasks at a time, and the results have the same bits
-/// whatever the number of threads. Requires `run` to be callable from the thread that runs the session; it must not
-/// throw.
+/// `run` must call body(body_context, i) exactly once for every i in 0..tasks-1, on any threads and in any order, and
+/// must return when all calls have returned. It is called from the thread that runs the session, with at most `workers`
+/// tasks, and must not throw. The results have the same bits for any number of threads.
 struct ParallelFor {
   using Body = void (*)(void* body_context, int task);
 
@@ -20,16 +19,18 @@ struct ParallelFor {
   int workers = 1;
 };
 
-/// OpenMP's threads, `threads` of them, for programs that use OpenMP themselves and want no second pool; serial where
-/// lemore was built without OpenMP. Requires threads >= 1. They wait for work in a busy loop: on cores that others use
-/// too, a lemore::ThreadPool is far faster. GNU's runtime allocates nothing after the first run; LLVM's allocates a
-/// little in each parallel region.
+/// Runs on `threads` of OpenMP's threads, for programs that use OpenMP themselves and want no second pool.
+///
+/// If lemore was built without OpenMP (LEMORE_OPENMP=OFF, the default), everything runs on the calling thread.
+/// OpenMP's threads wait for work in a busy loop, so on cores that other programs use a lemore::ThreadPool is much
+/// faster. GNU's runtime allocates nothing after the first run; LLVM's allocates a little in each parallel region.
+/// Requires threads >= 1.
 LEMORE_API ParallelFor openmp_parallel_for(int threads) noexcept;
 
-/// Everything on the calling thread.
+/// Runs everything on the calling thread.
 LEMORE_API ParallelFor serial_parallel_for() noexcept;
 
-/// Cores this process may use: CPU affinity and the CPU quota of its cgroup and those above it considered. At least 1.
+/// Number of cores this process may use, at least 1: limited by its CPU affinity and by the CPU quotas of its cgroups.
 LEMORE_API int default_threads() noexcept;
 
 }  // namespace lemore

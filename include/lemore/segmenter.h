@@ -18,20 +18,23 @@ namespace detail {
 struct SegmenterData;
 }
 
-/// How an image of any size meets a network of one input size.
+/// How an image of any size is given to a network of one input size.
 enum class Mode : std::uint8_t {
-  whole,  ///< the image is resized to the model's input size
-  keep,   ///< the network runs at the image's own size, its axis operators resampled (32..k_max_input pixels a side)
-  slide   ///< windows of the model's input size with a stride; logits summed and divided by their count, as
-          ///< MMSegmentation does (32..2^24 pixels a side)
+  /// The image is resized to the model's input size.
+  whole,
+  /// The network runs at the image's own size, 32..k_max_input pixels a side.
+  keep,
+  /// The network runs on windows of the model's input size, and overlapping logits are averaged, as in MMSegmentation.
+  /// Images have 32..2^24 pixels a side.
+  slide
 };
 
 /// The name of a mode: "whole", "keep" or "slide". Never null.
 LEMORE_API const char* mode_name(Mode mode) noexcept;
 
-/// Asked after each window of slide mode, on the thread that called segment. Must not throw.
+/// Called after each window in mode slide, on the thread that called segment. It must not throw.
 struct SlideProgress {
-  /// `done` of `total` windows are computed; false cancels.
+  /// `done` of `total` windows have been computed. Return false to cancel.
   bool (*report)(void* context, std::size_t done, std::size_t total) = nullptr;
   void* context = nullptr;
 };
@@ -42,49 +45,55 @@ struct SegmenterOptions {
   int threads = 0;
   std::optional<ParallelFor> parallel_for;
   std::optional<Isa> isa;
-  void* arena = nullptr;                  ///< memory for all buffers of every image, aligned to k_alignment; null: the
-                                          ///< segmenter allocates it
-  std::size_t arena_bytes = 0;            ///< at least Segmenter::arena_bytes(...) for each image when arena is given
-  std::optional<Allocator> allocator;     ///< gives those buffers where `arena` is null; default: operator new
-  std::optional<SlideProgress> progress;  ///< slide: called after each window
+  /// Memory for all buffers, aligned to k_alignment. Null: the segmenter allocates it.
+  void* arena = nullptr;
+  /// Size of `arena`: at least Segmenter::arena_bytes(...) for each image.
+  std::size_t arena_bytes = 0;
+  /// Allocates those buffers if `arena` is null. Default: operator new.
+  std::optional<Allocator> allocator;
+  /// Mode slide: called after each window.
+  std::optional<SlideProgress> progress;
 };
 
 /// Milliseconds the last call spent in each phase.
 struct PhaseTimes {
-  double prepare = 0;  ///< resize and normalise, and planning where the size changed
+  double prepare = 0;  ///< resizing, normalising, and planning if the size has changed
   double network = 0;
   double labels = 0;
 };
 
-/// From an image to its label map, in one of the three modes. One per thread, like Session; it re-plans when an image's
-/// size asks for it, and keeps its memory for the next one.
+/// Turns images into label maps, in one of the three modes. Use one per thread, as with Session. It plans again when an
+/// image's size requires it and keeps its memory for the next image.
 class LEMORE_API Segmenter {
  public:
-  /// Exact bytes of the arena that create() and segment() need for images of this size; for several sizes the largest
-  /// of their figures (options.arena is not looked at). With an arena or an allocator, what still comes from operator
-  /// new are lists of steps and windows, 24 bytes a row and column of the image, and scratch while a size is planned.
-  /// Errors    as create; invalid_argument for an empty image, invalid_shape (keep, slide) for one too small or large.
+  /// The exact size in bytes of the arena that create() and segment() need for images of this size; for several sizes
+  /// take the largest. options.arena is ignored. Even with an arena or an allocator, operator new still serves the
+  /// lists of steps and windows, 24 bytes for each row and column of the image, and scratch memory while a size is
+  /// planned.
+  /// Errors    as create; invalid_argument for an empty image; invalid_shape for one too small or too large for keep or
+  ///           slide.
   static Result<std::size_t> arena_bytes(const Model& model, const SegmenterOptions& options, Size image);
 
-  /// Errors    as Session::create; invalid_argument for a stride beyond the window or a SlideProgress without function;
-  /// unsupported for a classifier.
+  /// A segmenter for this model.
+  /// Errors    as Session::create; invalid_argument for a stride larger than the window or a SlideProgress without its
+  ///           function; unsupported for a classifier.
   static Result<Segmenter> create(const Model& model, const SegmenterOptions& options = {});
 
   Segmenter(Segmenter&&) noexcept;
   Segmenter& operator=(Segmenter&&) noexcept;
   ~Segmenter();
 
-  /// Writes the label map of `image` at its own size, and if given each pixel's confidence.
-  /// Memory    whole: the session's. keep: the session's at the image's size. slide: the session's and the small logits
-  /// of the windows
-  ///           of a strip of bounded width, whatever the image's size.
-  /// Errors    invalid_argument (views that do not match the image, an arena too small), invalid_shape (keep, slide:
-  /// image too small or too large), out_of_memory, cancelled (by SlideProgress; the rows above the last window are
-  /// written then, others are not).
+  /// Writes the label map of `image` at its own size and, if `confidence` is given, the probability of each pixel's
+  /// class.
+  /// Memory    whole: that of the session. keep: that of the session at the image's size. slide: that of the session,
+  ///           and the logits of the windows in a strip of bounded width, whatever the image's size.
+  /// Errors    invalid_argument for views that do not match the image and for an arena that is too small; invalid_shape
+  ///           for an image too small or too large for keep or slide; out_of_memory; cancelled by SlideProgress: then
+  ///           the rows above the last window have been written and the others have not.
   Status segment(const ImageView& image, const LabelView& labels, const ConfidenceView* confidence = nullptr);
 
-  /// The session in use, for its logits, steps and stages: after `segment` in whole and keep mode its last run is the
-  /// image's.
+  /// The session in use, for its logits, steps and stages. After `segment` in mode whole or keep, its last run is that
+  /// of the image.
   Session& session() noexcept;
   const PhaseTimes& last_times() const noexcept;
   const SegmenterOptions& options() const noexcept;

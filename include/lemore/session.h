@@ -24,68 +24,82 @@ namespace detail {
 struct SessionData;
 }
 
-/// Where the large memory comes from (all activations and what label maps need; a Segmenter's windows), for programs
-/// that hand out memory themselves. Both functions must be there and must not throw. They are called by create(),
-/// resize(), Segmenter::segment() where an image needs more, and the destructor alone.
+/// Supplies the large memory (activations, buffers of label maps, a Segmenter's windows), for programs that manage
+/// memory themselves. Both functions must be set and must not throw. They are called by create(), resize(), the
+/// destructor, and Segmenter::segment() when an image needs more memory than before; by nothing else.
 struct Allocator {
-  /// `bytes` (at least 1) aligned to `alignment` (k_alignment), or null when there is no more.
+  /// Returns `bytes` (at least 1) aligned to `alignment` (k_alignment), or null if there is not enough memory.
   void* (*allocate)(void* context, std::size_t bytes, std::size_t alignment) = nullptr;
-  /// Takes back what allocate gave, with the same `bytes`.
+  /// Takes back memory from allocate; `bytes` is the same as there.
   void (*release)(void* context, void* memory, std::size_t bytes) = nullptr;
   void* context = nullptr;
 };
 
 /// How a session is made.
 struct SessionOptions {
-  Size size{0, 0};  ///< input size; 0 x 0 is the model's own. Other sizes resample the axis operators
-  int threads = 0;  ///< of the session's own ThreadPool; 0: default_threads(). Ignored when parallel_for is set
-  std::optional<ParallelFor> parallel_for;  ///< the caller's threads; the session starts none then
-  std::optional<Isa> isa;                   ///< default: LEMORE_ISA of the environment, else the best this CPU has
-  bool keep_stages = false;                 ///< every named stage keeps a buffer of its own and can be read after run
-  bool fuse = true;  ///< layers are computed together, in strips that stay in the cache, where that is faster; the same
-                     ///< bits either way
-  void* arena = nullptr;        ///< memory for all buffers, aligned to k_alignment; null: the session allocates it
-  std::size_t arena_bytes = 0;  ///< at least Session::arena_bytes(model, options) when arena is given
-  std::optional<Allocator> allocator;  ///< gives the arena where `arena` is null; default: operator new
+  /// Input size; 0 x 0 is the model's own.
+  Size size{0, 0};
+  /// Number of threads of the session's own ThreadPool; 0 means default_threads(). Ignored if parallel_for is set.
+  int threads = 0;
+  /// The caller's threads. If set, the session starts none.
+  std::optional<ParallelFor> parallel_for;
+  /// Default: what LEMORE_ISA in the environment names, else the best ISA of this CPU.
+  std::optional<Isa> isa;
+  /// Every named stage keeps a buffer of its own and can be read after a run.
+  bool keep_stages = false;
+  /// Compute layers together where that is faster, in strips that stay in the cache. The results have the same bits
+  /// either way.
+  bool fuse = true;
+  /// Memory for all buffers, aligned to k_alignment. Null: the session allocates it.
+  void* arena = nullptr;
+  /// Size of `arena`: at least Session::arena_bytes(model, options).
+  std::size_t arena_bytes = 0;
+  /// Allocates the buffers if `arena` is null. Default: operator new.
+  std::optional<Allocator> allocator;
 };
 
-/// One step of the network as it will be run.
+/// One step of the network as it is run.
 struct StepInfo {
   std::string name;        ///< the module it computes, named as in the PyTorch state dict
   std::string op;          ///< operator, for instance "pointwise" or "dwconv"
   Shape output;            ///< height, width, channels (or rows, columns)
   std::uint64_t macs = 0;  ///< multiply-accumulates of convolutions and linear layers
-  bool counted = true;     ///< whether the paper's MAC count has them (attention's products are not counted)
+  bool counted = true;     ///< whether the paper's MAC count includes them (it leaves out attention's products)
 };
 
-/// Milliseconds the last run spent, in order.
+/// Time of one step in the last run.
 struct StepTime {
   std::string_view name;
   double milliseconds = 0;
 };
 
-/// One network of one input size with all the memory a run needs. One per thread; moving it is cheap.
+/// One network at one input size, with all the memory a run needs. Use one per thread; moving it is cheap.
 ///
-/// Everything is planned and allocated by create() and resize(), threads are started by create() alone and sleep while
-/// nothing runs (lemore/thread_pool.h); run() and label_map() allocate nothing, print nothing and throw nothing. The
-/// same input gives the same bits for any number of threads and of other sessions on the same ISA; ISAs differ by
-/// rounding (docs/architecture.md, "Numerics").
+/// create() and resize() plan and allocate everything. Only create() starts threads; they sleep while nothing runs
+/// (lemore/thread_pool.h). run() and label_map() allocate nothing, print nothing and throw nothing.
+///
+/// On one ISA the same input gives the same bits for any number of threads, and whatever other sessions run. Different
+/// ISAs differ by rounding (docs/architecture.md, "Numerics").
 class LEMORE_API Session {
  public:
-  /// Exact bytes of the arena a session with these options needs (threads and keep_stages matter); fewer when the
-  /// system starts fewer threads.
+  /// The exact size in bytes of the arena that a session with these options needs. It depends on threads and
+  /// keep_stages; a session whose threads the system did not all start uses less.
   /// Errors    as create.
   static Result<std::size_t> arena_bytes(const Model& model, const SessionOptions& options);
 
-  /// Plans and allocates. Errors: invalid_shape (size outside k_min_input..k_max_input), invalid_argument (arena too
-  /// small or misaligned, an allocator without its functions, threads < 0), unsupported (ISA), out_of_memory.
+  /// Plans, allocates, and starts the threads.
+  /// Errors    invalid_shape for a size outside k_min_input..k_max_input; invalid_argument for an arena that is too
+  ///           small or misaligned, an allocator without its functions, or threads < 0; unsupported for the ISA;
+  /// out_of_memory.
   static Result<Session> create(const Model& model, const SessionOptions& options = {});
 
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
   ~Session();
 
-  /// Plans anew for another input size; a given arena must be large enough. On an error the session is as before.
+  /// Plans again for another input size. An arena of the caller must be large enough for it. After an error the session
+  /// is as it was before.
+  /// Errors    as create.
   Status resize(Size size);
 
   /// Input height and width.
@@ -93,61 +107,66 @@ class LEMORE_API Session {
   const Model& model() const noexcept;
   Isa isa() const noexcept;
   int threads() const noexcept;
-  /// Bytes of the arena in use.
+  /// Number of bytes of the arena in use.
   std::size_t arena_bytes() const noexcept;
 
-  /// Runs the network on an 8-bit image of any size, resized to the session's size and normalised as the model says.
-  /// Errors    invalid_argument for a null, empty or too narrow image.
+  /// Resizes an 8-bit image of any size to the session's size, normalises it as the model says, and runs the network.
+  /// Errors    invalid_argument for an image that is null or empty, or whose row_bytes are too few.
   Status run(const ImageView& image);
 
   /// Runs the network on part of an image without resizing: the window of the session's size at (top, left).
-  /// Errors    invalid_argument when the window leaves the image.
+  /// Errors    invalid_argument if the window does not lie inside the image.
   Status run_window(const ImageView& image, int top, int left);
 
   /// Runs the network on a normalised float tensor [1, 3, h, w] (nchw) of the session's size.
-  /// Numbers   NaN and infinities are computed with, not refused: one NaN makes every logit NaN, since attention sees
-  ///           the whole image (an infinity may be cut to 6 by the first activation). label_map says what they become.
-  ///           Denormals count as what they are, or as 0 on 32-bit Arm's NEON. Rounding and flushing of denormals
-  ///           (x86: FTZ, DAZ) are used as the calling thread and those of the pool have them, and never changed.
+  /// Numbers   NaN and infinities are accepted and computed with. One NaN makes every logit NaN, because attention sees
+  ///           the whole image; the first activation may clip an infinity to 6. label_map says what label they give.
+  ///           Denormals keep their value, except that NEON on 32-bit Arm takes them as 0. The rounding mode and the
+  ///           flushing of denormals (FTZ and DAZ on x86) of the calling thread and the pool's threads are used as they
+  ///           are and never changed.
   /// Errors    invalid_shape.
   Status run(const TensorView& input);
 
-  /// The last run's output: logits [1, ceil(h/8), ceil(w/8), classes] (nhwc), or [1, classes] of a classifier. Valid
-  /// until the next run.
+  /// The output of the last run: logits [1, h, w, classes] (nhwc) at the resolution of the network's head, or
+  /// [1, classes] for a classifier. Valid until the next run.
   TensorView logits() const noexcept;
 
-  /// Writes the label map of the last run at the size of `labels` (any size), and if `confidence` is given the softmax
-  /// probability of each pixel's class. Ties go to the lower class.
-  /// Numbers   A class whose logit at the pixel (of its four neighbours, one with weight 0 too) is NaN is passed over;
-  ///           infinities are numbers. Where no class has a number the label is 0 and the confidence 0; elsewhere it is
-  ///           above 0. So it is on every ISA, and equal logits give equal labels; but with confidence, or with
-  ///           LabelMapRule::two_step, classes within rounding of each other may be taken for one another.
-  /// Errors    invalid_argument (views of different sizes, null, too narrow), unsupported for a classifier.
+  /// Writes the label map of the last run, resized to the size of `labels`, which may be any. If `confidence` is given,
+  /// it also writes the softmax probability of each pixel's class. Ties go to the lower class.
+  /// Numbers   A class is skipped at a pixel if one of the four logits around it is NaN, even one of weight 0.
+  ///           Infinities count as numbers. Where every class is skipped, label and confidence are 0; elsewhere the
+  ///           confidence is above 0. This holds on every ISA, and equal logits give equal labels. With `confidence` or
+  ///           LabelMapRule::two_step, the result may be either of two classes that lie within rounding of each other.
+  /// Errors    invalid_argument for views that are null, of different sizes, or with rows that are too short;
+  ///           unsupported for a classifier.
   Status label_map(const LabelView& labels, const ConfidenceView* confidence = nullptr);
 
-  /// Makes room for label maps of up to `size`, so that label_map allocates nothing. label_map does it itself when a
-  /// map is larger than any before. Errors: invalid_argument, out_of_memory.
+  /// Allocates what label maps of up to `size` need, so that label_map allocates nothing. Without it label_map
+  /// allocates whenever a map is larger than any before.
+  /// Errors    invalid_argument, out_of_memory.
   Status reserve_labels(Size size);
 
-  /// The steps as they are run. Valid until resize.
+  /// The steps in the order they are run. Valid until resize.
   const std::vector<StepInfo>& steps() const noexcept;
 
   /// Names of the stages, in the order they are computed: "stem", "stages.0.down", ..., "head.fuse", "output".
   const std::vector<std::string>& stage_names() const noexcept;
 
-  /// A stage of the last run, channels-last: [1, h, w, c]. Requires keep_stages. Errors: not_found.
+  /// A stage of the last run, channels last: [1, h, w, c]. Requires keep_stages.
+  /// Errors    not_found.
   Result<TensorView> stage(std::string_view name) const;
 
-  /// Called after each stage while a run is under way; may overwrite the stage's elements (channels-last floats,
-  /// dense). Numerics are checked this way: every stage is computed from a reference's inputs. Requires keep_stages.
+  /// A function that run() calls after each stage. It may overwrite the stage's elements, which are dense floats,
+  /// channels last. This is how numerics are checked stage by stage, each from a reference's inputs. Requires
+  /// keep_stages.
   using StageObserver = void (*)(void* context, std::string_view name, const Shape& nhwc, float* elements);
   void set_stage_observer(StageObserver observer, void* context) noexcept;
 
-  /// Turns timing of steps on or off; last_times() holds one entry a step then.
+  /// Turns the timing of steps on or off. If it is on, last_times() has one entry per step.
   void set_profiling(bool on) noexcept;
   const std::vector<StepTime>& last_times() const noexcept;
 
-  /// Milliseconds the last run spent preparing its input, and in the network.
+  /// Milliseconds that the last run spent on preparing its input, and in the network.
   double last_prepare_ms() const noexcept;
   double last_network_ms() const noexcept;
 

@@ -11,15 +11,15 @@
 
 namespace lemore {
 
-/// What went wrong, for programs; the sentence in Status::message() is for people.
+/// What went wrong, for programs. The sentence in Status::message() is for people.
 enum class StatusCode {
   ok,
-  invalid_argument,  ///< a parameter of the call
-  invalid_shape,     ///< a tensor or image of the wrong size
-  invalid_file,      ///< bytes from outside that are not what they should be
-  unsupported,       ///< well-formed, but this build or CPU can't do it
-  not_found,         ///< a name that is not there
-  io_error,          ///< the operating system refused
+  invalid_argument,  ///< a parameter of the call is wrong
+  invalid_shape,     ///< a tensor or image has the wrong size
+  invalid_file,      ///< bytes from outside are not what they should be
+  unsupported,       ///< well-formed, but this build or CPU cannot do it
+  not_found,         ///< there is nothing of that name
+  io_error,          ///< the operating system reported an error
   out_of_memory,
   cancelled,
 };
@@ -27,9 +27,9 @@ enum class StatusCode {
 /// The name of a code, for instance "invalid_file". Never null.
 LEMORE_API const char* status_code_name(StatusCode code) noexcept;
 
-/// Success, or a code and one sentence that names what was expected and what came. Must be used.
+/// Success, or a code and one sentence that names what was expected and what was found. It must be used.
 ///
-/// A successful Status holds no memory, so returning it allocates nothing. Thread-safety: a value like std::string.
+/// A successful Status holds no memory, so returning it allocates nothing. It is as thread-safe as a std::string.
 class [[nodiscard]] Status {
  public:
   Status() = default;
@@ -50,7 +50,7 @@ class [[nodiscard]] Status {
   std::string message_;
 };
 
-/// A T, or the Status that says why there is none. Must be used.
+/// A T, or the Status that says why there is none. It must be used.
 template <typename T>
 class [[nodiscard]] Result {
  public:

@@ -14,18 +14,19 @@
 
 namespace lemore {
 
-/// Bytes every tensor lemore allocates is aligned to, and an arena must be: a cache line, and the widest vector.
+/// Alignment in bytes of every tensor that lemore allocates, and required of an arena: one cache line, which is also
+/// the widest vector.
 constexpr std::size_t k_alignment = 64;
 
-/// Element types a weight file can hold; lemore computes in f32.
+/// The element types a weight file can hold. lemore computes in f32.
 enum class DType : std::uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, u64, u32, u16, u8, boolean };
 
-/// Bytes of one element.
+/// Size of one element in bytes.
 LEMORE_API std::size_t dtype_size(DType type) noexcept;
-/// safetensors' name of a type, for instance "F32". Never null.
+/// The name of a type in safetensors, for instance "F32". Never null.
 LEMORE_API const char* dtype_name(DType type) noexcept;
 
-/// Extents of a tensor, outermost first. At most k_max_rank of them; held inline.
+/// The extents of a tensor, outermost first: at most k_max_rank, stored without allocating.
 class LEMORE_API Shape {
  public:
   static constexpr int k_max_rank = 8;
@@ -36,9 +37,9 @@ class LEMORE_API Shape {
 
   int rank() const noexcept { return rank_; }
   std::size_t operator[](int axis) const noexcept { return extents_[static_cast<std::size_t>(axis)]; }
-  /// Appends an extent; false when the shape is full.
+  /// Appends an extent. Returns false if the shape is full.
   bool push_back(std::size_t extent) noexcept;
-  /// Product of the extents (1 for rank 0), or SIZE_MAX when it does not fit.
+  /// The product of the extents (1 for rank 0), or SIZE_MAX if it overflows.
   std::size_t elements() const noexcept;
   /// For messages: "[3, 256, 256]".
   std::string to_string() const;
@@ -51,7 +52,7 @@ class LEMORE_API Shape {
   int rank_ = 0;
 };
 
-/// How the extents are to be read. Activations are channels-last; images at the API may be nchw as PyTorch has them.
+/// What the extents mean. Activations are nhwc (channels last); input tensors at the API are nchw, as in PyTorch.
 enum class Layout : std::uint8_t {
   plain,      ///< row-major, no meaning attached
   nchw,       ///< [n, c, h, w]
@@ -59,8 +60,8 @@ enum class Layout : std::uint8_t {
   packed_p16  ///< [ceil(out / 16), in, 16]: panels of 16 output channels (weights/README.md)
 };
 
-/// Elements somebody else owns: dense, row-major in the order of the shape. Copying a view copies no element.
-/// Thread-safety: reading is safe from any number of threads while nobody writes the elements.
+/// Elements owned by someone else: dense, row-major in the order of the shape. Copying a view copies no elements.
+/// Any number of threads may read the elements while no thread writes them.
 struct LEMORE_API TensorView {
   const void* data = nullptr;
   DType dtype = DType::f32;
@@ -73,23 +74,25 @@ struct LEMORE_API TensorView {
 
   /// The elements as floats. Requires dtype == DType::f32.
   const float* f32() const noexcept;
-  /// elements * dtype_size.
+  /// Size of the elements in bytes.
   std::size_t bytes() const noexcept { return shape.elements() * dtype_size(dtype); }
 };
 
-/// A tensor that owns its elements, aligned to k_alignment. Movable; copy with clone().
+/// A tensor that owns its elements, which are aligned to k_alignment. It can be moved; copy_of makes a copy.
 class LEMORE_API Tensor {
  public:
   Tensor() = default;
-  /// A zeroed tensor. Errors: out_of_memory, also for a shape whose size overflows.
+  /// A tensor of zeros.
+  /// Errors    out_of_memory, also for a shape whose size overflows.
   static Result<Tensor> create(DType dtype, const Shape& shape, Layout layout = Layout::plain);
-  /// A copy of `view`'s elements. Errors: out_of_memory.
+  /// A copy of `view`.
+  /// Errors    out_of_memory.
   static Result<Tensor> copy_of(const TensorView& view);
 
   const TensorView& view() const noexcept { return view_; }
   const Shape& shape() const noexcept { return view_.shape; }
   DType dtype() const noexcept { return view_.dtype; }
-  /// The elements, writable; null for an empty tensor.
+  /// The elements for writing; null for an empty tensor.
   void* data() noexcept { return storage_.get(); }
   /// The elements as floats. Requires dtype == DType::f32.
   float* f32() noexcept;

@@ -14,41 +14,42 @@ namespace detail {
 struct ThreadPoolData;
 }
 
-/// Threads that compute together and sleep while there is nothing to do.
+/// Threads that share the work of a session and sleep while there is none.
 ///
-/// A session without a `parallel_for` owns one. Make your own to share it among sessions that take turns, or to keep it
-/// when sessions come and go:
+/// A session without a `parallel_for` makes its own. Make one yourself to share it between sessions that take turns, or
+/// to keep its threads while sessions come and go:
 ///
 ///     auto pool = lemore::ThreadPool::create(2);
 ///     options.parallel_for = pool->parallel_for();
 ///
-/// Between two pieces of work a thread looks for the next one for at most k_look_us microseconds, then sleeps: an idle
-/// pool uses no CPU. A helper that is late is not waited for; the caller does its share. All signals are blocked in the
-/// helpers, so a program's handlers run on its own threads. In the child of a fork() a pool has no helpers left and
-/// must not be used.
+/// After a piece of work a thread looks for the next one for at most k_look_us microseconds and then sleeps, so an idle
+/// pool uses no CPU. The caller does not wait for a helper that wakes up late but does its share itself. All signals
+/// are blocked in the helpers, so a program's signal handlers run on its own threads. After a fork() the child has none
+/// of the helpers and must not use the pool.
 class LEMORE_API ThreadPool {
  public:
   static constexpr int k_max_threads = 1024;
   static constexpr int k_look_us = 40;
 
-  /// `threads` in all, the caller's included, so one fewer are started; 0: default_threads(). Values outside
-  /// 0..k_max_threads are moved there. Where the system starts no more threads the pool has those it got.
+  /// A pool of `threads` threads, of which the caller's is one; 0 means default_threads(). Values outside
+  /// 0..k_max_threads are clamped. If the system refuses to start more threads, the pool has those that were started.
   /// Errors    out_of_memory.
   static Result<ThreadPool> create(int threads = 0);
 
-  /// A pool of the caller alone.
+  /// A pool of one thread, the caller's.
   ThreadPool() noexcept;
   ThreadPool(ThreadPool&&) noexcept;
   ThreadPool& operator=(ThreadPool&&) noexcept;
-  /// Ends and joins the helpers. Requires that nothing runs on the pool.
+  /// Stops and joins the helpers. Requires that nothing runs on the pool.
   ~ThreadPool();
 
-  /// Threads there are, the caller's included.
+  /// Number of threads, the caller's included.
   int threads() const noexcept;
 
-  /// For SessionOptions and SegmenterOptions. Valid while the pool lives, also after the pool was moved from one
-  /// ThreadPool to another.
-  /// Thread-safety    the pool serves one caller at a time; who calls meanwhile, or from inside a task, computes alone.
+  /// What to put into SessionOptions and SegmenterOptions. It stays valid while the pool lives, also when the pool is
+  /// moved to another ThreadPool object.
+  /// Thread-safety    the pool serves one caller at a time; a second caller, or a call from inside a task, runs on the
+  ///                  calling thread alone.
   ParallelFor parallel_for() noexcept;
 
  private:
