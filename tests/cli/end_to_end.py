@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs the real command line as a user does: every option, every exit code, bad input.
 
-end_to_end.py LEMORE SOURCE_DIR [unittest options]. Standard library only. Images are drawn here; ../shared/data is used
-when it is there and its tests are shown as skipped otherwise.
+end_to_end.py LEMORE SOURCE_DIR [unittest options]. Standard library only. Images are drawn here. LEMORE_TEST_DATA may
+name a folder with further files, which are not part of the project; without it those tests are skipped.
 """
 
 import json
@@ -286,7 +286,7 @@ class Shared(Case):
     def setUp(self):
         super().setUp()
         if not SHARED.exists():
-            self.skipTest("no ../shared/data here")
+            self.skipTest("LEMORE_TEST_DATA names no folder with data")
 
     def test_malformed_files(self):
         for entry in json.loads((SHARED / "bad/manifest.json").read_text()):

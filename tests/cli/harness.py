@@ -23,7 +23,7 @@ GOLDEN = SOURCE / "tests/golden"
 MODEL = str(GOLDEN / "rect.model.safetensors")  # 40x72, 4 classes
 THREE_STAGES = str(GOLDEN / "three-stages.model.safetensors")  # 19 classes
 CLASSIFIER = str(GOLDEN / "classifier.model.safetensors")
-SHARED = SOURCE.parent / "shared/data"
+SHARED = Path(os.environ.get("LEMORE_TEST_DATA", "/nonexistent")) / "data"  # not part of the project
 SANITIZED = bool(os.environ.get("LEMORE_TEST_SANITIZED"))
 GOLDEN_NAMES = sorted(p.name.split(".")[0] for p in GOLDEN.glob("*.model.safetensors"))
 

@@ -4,6 +4,7 @@
 #include "lemore/segmenter.h"
 #include "support/allocations.h"
 #include "support/files.h"
+#include "support/skip.h"
 #include "support/test_model.h"
 
 using namespace lemore;
@@ -45,8 +46,7 @@ std::size_t fail_each(const Body& body) {
 
 TEST_CASE("an allocation that fails is an error, and nothing is lost", "[session][memory]") {
   if (!test::allocations_are_counted()) {
-    WARN("skipped: allocations are not counted in this build (sanitizers)");
-    return;
+    return test::skip("allocations are not counted in this build (sanitizers)");
   }
   const std::string bytes = test::weight_file().bytes();
   const test::TempFile file(bytes);
@@ -80,8 +80,7 @@ TEST_CASE("an allocation that fails is an error, and nothing is lost", "[session
 
 TEST_CASE("threads that cannot be had are done without", "[session][memory]") {
   if (!test::allocations_are_counted()) {
-    WARN("skipped: allocations are not counted in this build (sanitizers)");
-    return;
+    return test::skip("allocations are not counted in this build (sanitizers)");
   }
   const Model model = test::tiny_model();
   SessionOptions options;

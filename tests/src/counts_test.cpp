@@ -36,7 +36,7 @@ const char* const k_three = R"(["transverse", "frontal", "lateral"])";
 
 }  // namespace
 
-TEST_CASE("the thirteen parameter and MAC counts of the paper and the spec", "[counts]") {
+TEST_CASE("the thirteen parameter and MAC counts of docs/networks/lemore.md", "[counts]") {
   const std::vector<Row> rows = {
       {{"[512, 512]", k_transverse, "null", false}, {512, 512}, 1118390, 685579264},
       {{"[512, 512]", k_two, "null", false}, {512, 512}, 1140150, 732634112},

@@ -2,6 +2,7 @@
 
 #include "core/json.h"
 #include "support/files.h"
+#include "support/skip.h"
 #include "support/status_checks.h"
 #include "weights/weight_file.h"
 
@@ -231,11 +232,10 @@ TEST_CASE("the inference form's tensors follow the configuration", "[config]") {
              Contains(" classifier.bias ") && !Contains("fusion") && !Contains("head"));
 }
 
-TEST_CASE("the golden files' configurations are read", "[config][shared]") {
-  const std::string path = test::shared_folder() + "/golden/lemore-classifier-224.safetensors";
+TEST_CASE("the golden files' configurations are read", "[config][data]") {
+  const std::string path = test::data_folder() + "/golden/lemore-classifier-224.safetensors";
   if (test::read_file(path).empty()) {
-    WARN("skipped: no " << path);
-    return;
+    return test::skip("LEMORE_TEST_DATA names no folder with golden");
   }
   const Result<Safetensors> golden = Safetensors::open(path);
   require_ok(golden);

@@ -9,6 +9,7 @@
 #include "support/files.h"
 #include "support/safetensors_writer.h"
 #include "support/status_checks.h"
+#include "support/skip.h"
 
 namespace lemore {
 namespace {
@@ -291,12 +292,11 @@ TEST_CASE("safetensors cut or mutated anywhere never crashes", "[safetensors]") 
   }
 }
 
-TEST_CASE("the shared bad files are refused and the good ones read", "[safetensors][shared]") {
-  const std::string folder = test::shared_folder() + "/data/bad/";
+TEST_CASE("malformed files are refused and the good ones read", "[safetensors][data]") {
+  const std::string folder = test::data_folder() + "/data/bad/";
   const std::string manifest = read_file(folder + "manifest.json");
   if (manifest.empty()) {
-    WARN("skipped: no " << folder << "manifest.json");
-    return;
+    return test::skip("LEMORE_TEST_DATA names no folder with data/bad");
   }
   const Result<json::Document> document = json::Document::parse(manifest);
   require_ok(document);
@@ -325,11 +325,10 @@ TEST_CASE("the shared bad files are refused and the good ones read", "[safetenso
   CHECK(seen["model"] >= 5);
 }
 
-TEST_CASE("the shared golden files are read, and refused as weight files", "[safetensors][shared]") {
-  const std::string path = test::shared_folder() + "/golden/lemore-256.safetensors";
+TEST_CASE("recorded networks of the whole size are read, and refused as weight files", "[safetensors][data]") {
+  const std::string path = test::data_folder() + "/golden/lemore-256.safetensors";
   if (read_file(path).empty()) {
-    WARN("skipped: no " << path);
-    return;
+    return test::skip("LEMORE_TEST_DATA names no folder with golden");
   }
   const Result<Safetensors> golden = Safetensors::open(path);
   require_ok(golden);

@@ -7,6 +7,7 @@
 #include "session/slide.h"
 #include "support/allocations.h"
 #include "support/test_model.h"
+#include "support/skip.h"
 
 using namespace lemore;
 using test::random_image;
@@ -203,8 +204,7 @@ TEST_CASE("slide mode sums the windows' enlarged logits and divides by their cou
 
 TEST_CASE("slide mode's memory does not grow with the image", "[segmenter]") {
   if (!test::allocations_are_counted()) {
-    WARN("skipped: allocations are not counted in this build (sanitizers)");
-    return;
+    return test::skip("allocations are not counted in this build (sanitizers)");
   }
   const Model model = test::tiny_model();
   auto segmenter = make(model, Mode::slide);

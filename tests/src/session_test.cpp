@@ -8,6 +8,7 @@
 #include "lemore/segmenter.h"
 #include "support/allocations.h"
 #include "support/test_model.h"
+#include "support/skip.h"
 
 using namespace lemore;
 using test::random_image;
@@ -101,8 +102,7 @@ TEST_CASE("the same bits for any number of threads", "[session]") {
 
 TEST_CASE("run and label_map allocate nothing", "[session]") {
   if (!test::allocations_are_counted()) {
-    WARN("skipped: allocations are not counted in this build (sanitizers)");
-    return;
+    return test::skip("allocations are not counted in this build (sanitizers)");
   }
   const Model model = tiny_model();
   const auto image = random_image({90, 130}, PixelFormat::rgb, 1);

@@ -35,10 +35,11 @@ inline std::string read_file(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-/// The folder beside the checkout with the project's shared data; a test that wants it says so when it is not there.
-inline std::string shared_folder() {
-  const char* folder = std::getenv("LEMORE_SHARED");
-  return folder ? folder : LEMORE_SOURCE_DIR "/../shared";
+/// The folder with further recorded networks and malformed files, which are not part of the project; empty if there is
+/// none. Tests that need it are skipped then.
+inline std::string data_folder() {
+  const char* folder = std::getenv("LEMORE_TEST_DATA");
+  return folder ? folder : "";
 }
 
 }  // namespace lemore::test

@@ -12,7 +12,7 @@
 
 namespace lemore::cli {
 
-/// A file of recorded stages, as tools/dump_reference.py and ../shared/golden have them: `input` [1, 3, h, w],
+/// A file of recorded stages, as tools/dump_reference.py writes them: `input` [1, 3, h, w],
 /// `output`, and `out.STAGE` for any of the stages, all F32 and channels first.
 ///
 /// This is the one place of the command line that sees more than include/lemore: it reads through the library's own

@@ -20,7 +20,7 @@ struct Difference {
 /// Compares `got` (channels last: pixels x channels) with `reference` (channels first: channels x pixels).
 Difference compare_stage(const float* got, const float* reference, std::size_t channels, std::size_t pixels);
 
-/// The label map of logits [classes, h, w] at `size`, by the formula of the spec in double precision: bilinear with
+/// The label map of logits [classes, h, w] at `size`, by its definition in double precision: bilinear with
 /// half-pixel centres, then the largest; ties go to the lower class. Plain loops: a witness, not a tool.
 std::vector<std::uint8_t> reference_labels(const float* logits, std::size_t classes, Size logits_size, Size size);
 
