@@ -7,13 +7,12 @@ import sys
 
 try:
     import torch
-    import torch.nn.functional as F
 except ImportError as error:
     sys.exit(f"dump_reference.py: {error}; install it (apt-get install python3-torch) and run with /usr/bin/python3")
 
 import convert
-from lemore_torch import networks, safetensors
-from lemore_torch.data import normalise, read_image
+from lemore_torch import networks, preparing, safetensors
+from lemore_torch.data import read_image
 
 
 def arguments(argv=None):
@@ -22,7 +21,7 @@ def arguments(argv=None):
     parser.add_argument("-o", "--output", required=True, help="the .safetensors dump to write")
     convert.add_input_options(parser)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--image", help="photograph, resized to --size and normalised")
+    source.add_argument("--image", help="photograph, prepared as the network's protocol says (or resized to --size)")
     source.add_argument("--seed", type=int, help="seed of a standard normal input")
     parser.add_argument("--size", help="HxW of the input (default: the configuration's)")
     return parser.parse_args(argv)
@@ -58,13 +57,16 @@ def run(args):
     model = trained.model
     size = parse_size(args.size, model.config.input_size)
     if args.image:
-        x = read_image(args.image)[None].float()
-        if tuple(x.shape[2:]) != size:
-            x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
-        x = normalise(x)
+        image = read_image(args.image)
+        preparation = trained.preprocessing if args.size is None else {**trained.preprocessing, "size_rule": "exact"}
+        x = preparing.prepare(image, size, preparation)
+        size = tuple(x.shape[2:])
     else:
         x = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(args.seed))
-    tensors = write_dump(model, x, args.output)
+    try:
+        tensors = write_dump(model, x, args.output)
+    except RuntimeError as error:  # a map smaller than a kernel
+        raise convert.ConvertError(f"{args.input}: an input of {size[0]}x{size[1]} can't be run: {error}") from None
     print(f"{args.output}: {len(tensors)} tensors of a {size[0]}x{size[1]} input", file=sys.stderr)
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Score a trained LeMoRe checkpoint against label images: the Python reference of `lemore eval`.
+"""Score a trained network against label images: the Python reference of `lemore eval`.
 
-Each image is resized to the network's input size, its logits straight to the label's size, then argmax. IoU comes from
+Images are prepared and label maps made as the network's authors test it; plainly, each image is resized to the network's
+input size, its logits straight to the label's size, then argmax. IoU comes from
 integer confusion counts; classes in neither truth nor prediction are left out of the means.
 """
 
@@ -17,6 +18,7 @@ except ImportError as error:
 
 import convert
 from dump_reference import parse_size
+from lemore_torch import preparing, protocol
 from lemore_torch.data import DataError, load_label_map, pairs, read_pair
 from lemore_torch.evaluation import evaluate
 from lemore_torch.options import Parser, integer
@@ -34,8 +36,9 @@ def arguments(argv=None):
     add("--classes", help="labels JSON (default: the one in the checkpoint)")
     convert.add_input_options(parser)
     add("--size", help="HxW of the network's input (default: the configuration's)")
-    add("--logits", choices=RULES, default="direct", help="how logits become labels: resized straight to the label's "
-        "size, or to the network's input first")  # fmt: skip
+    add("--protocol", choices=protocol.PROTOCOLS, help="how its authors test it (default: as convert.py takes it)")
+    add("--logits", choices=RULES, help="how logits become labels: resized straight to the label's size, or to the "
+        "network's input first (default: the protocol's)")  # fmt: skip
     add("--json", metavar="FILE", help="write all figures here, the confusion counts too")
     add("--threads", type=integer(0, 1024), default=0, help="CPU threads (default: as PyTorch chooses)")
     args = parser.parse_args(argv)
@@ -47,7 +50,7 @@ def arguments(argv=None):
 def run(args):
     if args.threads:
         torch.set_num_threads(args.threads)
-    trained = convert.read_input(args, args.classes)
+    trained = convert.read_input(args, args.classes, args.protocol)
     convert.say_notes(args, trained)
     model, labels = trained.model, trained.labels
     size = parse_size(args.size, model.config.input_size)
@@ -63,7 +66,9 @@ def run(args):
                 print(f"\r{number}/{len(files)}\033[K", end="", file=sys.stderr, flush=True)
             yield pair
 
-    result = evaluate(model, items(), labels.names, size, two_step=args.logits == "two_step")
+    preparation = {**trained.preprocessing, **({"label_map": args.logits} if args.logits else {})}
+    result = evaluate(model, items(), labels.names, size,
+                      predict=lambda image: preparing.predict(model, image, size, preparation))  # fmt: skip
     if not any(map(sum, result["confusion"])):
         raise DataError(f"{args.labels}: every pixel is ignored, nothing can be scored")
     if args.json:

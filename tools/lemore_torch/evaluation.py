@@ -50,12 +50,13 @@ def scores(counts: np.ndarray, names) -> dict:
     }
 
 
-def evaluate(model, items, names, size, device="cpu", two_step=False) -> dict:
-    """Scores of `model` over (uint8 image, label) pairs, each resized to `size`."""
+def evaluate(model, items, names, size, device="cpu", predict=None) -> dict:
+    """Scores of `model` over (uint8 image, label) pairs, each resized to `size`; `predict` makes the label map of an image
+    where that is not all there is to it."""
     counts = np.zeros((len(names), len(names)), np.int64)
     model.eval()
     with torch.no_grad():
         for image, label in items:
-            logits = logits_of(model, image, size, device)
-            counts += confusion(label_map(logits, label.shape, size if two_step else None), label, len(names))
+            made = predict(image) if predict else label_map(logits_of(model, image, size, device), label.shape)
+            counts += confusion(made, label, len(names))
     return scores(counts, names)
