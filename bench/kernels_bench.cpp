@@ -109,7 +109,7 @@ void add(Isa isa, const KernelShape& shape, std::size_t calls, const Peaks& peak
   })->Unit(benchmark::kMicrosecond);
 }
 
-/// False, with a line on stderr, for a file that does not do.
+/// Returns false, after a line on stderr, for a file that cannot be used.
 bool add_file(const std::string& path, const std::vector<std::pair<Isa, Peaks>>& isas) {
   std::ifstream file(path);
   if (!file) {

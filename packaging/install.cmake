@@ -36,7 +36,8 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/lemoreConfigVersion.cmake
 install(FILES ${PROJECT_BINARY_DIR}/lemoreConfig.cmake ${PROJECT_BINARY_DIR}/lemoreConfigVersion.cmake
         DESTINATION ${lemore_cmake_dir} COMPONENT development)
 
-# Who links the static library links what it needs. A shared library brings it; Libs.private is for `pkg-config --static`.
+# A program that links the static library must also link what that needs. A shared library loads it itself, and
+# Libs.private is for `pkg-config --static`.
 set(private_libs -lstdc++ -lm -pthread)
 if(LEMORE_OPENMP)
   foreach(name IN LISTS OpenMP_CXX_LIB_NAMES)

@@ -267,7 +267,7 @@ def measure_peers(args):
                     try:
                         done = call()
                         theirs[name].append({**done.json, "peak_bytes": done.peak_bytes})
-                    except (ReportError, ValueError) as error:  # what it said is no JSON
+                    except (ReportError, ValueError) as error:  # what it printed is not JSON
                         theirs[name].append({"error": f"round {turn + 1}: {error}"})
                     if "error" in theirs[name][-1]:
                         say(f"{name}: {theirs[name][-1]['error']}")

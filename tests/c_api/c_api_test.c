@@ -512,7 +512,7 @@ int main(int argc, char** argv) {
   lemore_model_free(model);
   classifier(argv[2]);
 
-  /* From memory: used in place, or copied; and files that are none. */
+  /* From memory: used in place, or copied; and bytes that are not a weight file. */
   bytes = read_file(argv[1], &size);
   CHECK(bytes != NULL && size > 1000);
   memset(&options, 0, sizeof options);

@@ -26,7 +26,7 @@ class Choices {
   int below(int n) { return byte() % n; }
   /// Once in n bytes, and never at the input's end.
   bool is_rare(int n) { return below(n) == n - 1; }
-  /// low..low + n - 1, and now and then what nobody should take.
+  /// low..low + n - 1, and now and then a value that must be refused.
   int extent(int low, int n) {
     constexpr int k_hostile[] = {-1, 0, 1, 31, 16385, 1 << 20, INT_MIN, INT_MAX};
     const int b = byte();

@@ -170,7 +170,7 @@ TEST_CASE("NaN never wins, infinities are numbers, ties go to the lower class", 
     many[149] = 1.0f;
     CHECK(label_of(many) == 149);
   });
-  // Where a resize of one position is no matter of 0 * infinity, the direct argmax only.
+  // Only the direct argmax, where a resize of one position does not compute 0 * infinity.
   for_each_table([](const KernelTable& table) {
     const auto label_of = [&](const std::vector<float>& x) {
       std::uint8_t label = 99;

@@ -177,7 +177,7 @@ TEST_CASE("a segmenter's arena is refused where it can't be one", "[segmenter][m
   options.mode = Mode::keep;
   test::require_error(Segmenter::arena_bytes(model, options, {31, 64}), StatusCode::invalid_shape, {"31"});
   options.mode = Mode::slide;
-  // The last two: nobody lists so many windows.
+  // The last two have too many windows to list.
   for (const Size size : {Size{64, 31}, Size{64, (1 << 24) + 1}, Size{std::numeric_limits<int>::max(), 64}})
     test::require_error(Segmenter::arena_bytes(model, options, size), StatusCode::invalid_shape, {"slide", "16777216"});
   options.stride = {65, 1};

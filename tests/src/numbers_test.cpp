@@ -18,7 +18,7 @@
 #include "support/test_model.h"
 #include "weights/safetensors.h"
 
-// What numbers come out: of numbers that are none, of the smallest, on one ISA and on another, alone and among others.
+// Results for NaN, infinities and denormals, on each ISA, and with other sessions running.
 
 namespace lemore::test {
 namespace {
