@@ -48,9 +48,12 @@ def named_config(text) -> dict:
     return value
 
 
-def configuration(text):
-    """The Config, of whatever network, in the file `text` or of that name in tools/configs."""
+def configuration(text, classes=None):
+    """The Config, of whatever network, in the file `text` or of that name in tools/configs; of `classes` classes where it
+    does not say."""
     value = dict(named_config(text))
+    if classes is not None and "classes_only" not in value:
+        value.setdefault("num_classes", classes)
     try:
         network = networks.of_json(value)
         value.pop("architecture", None)

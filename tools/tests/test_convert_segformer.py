@@ -306,3 +306,11 @@ def test_b0_needs_no_configuration(tmp_path):
     check(model, tensors, texts)
     again, _ = converted(tmp_path, tmp_path / "b0.pth", "--config", "segformer-b0")
     assert all(np.array_equal(again[k], tensors[k]) for k in tensors)
+
+
+def test_named_configurations():
+    for name, depths in (("b0", (2, 2, 2, 2)), ("b3", (3, 4, 18, 3)), ("b5", (3, 6, 40, 3))):
+        config = loading.configuration(f"segformer-{name}", 7)
+        assert isinstance(config, segformer.Config) and config.depths == depths and config.num_classes == 7
+    assert loading.configuration("lemore-camvid").num_classes == 11
+    assert loading.configuration("lemore", 4).num_classes == 4

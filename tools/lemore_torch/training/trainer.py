@@ -130,7 +130,7 @@ class Trainer:
         """(the network's configuration, the file that it comes from), with --size."""
         path = self.args.config or self.args.init
         if self.args.config:
-            config = loading.configuration(path)
+            config = loading.configuration(path, len(self.labels.names))
         else:
             value = dict(checkpoint.load(path, self.args.key).extras.get("config") or {})
             if not value:
