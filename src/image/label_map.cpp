@@ -109,13 +109,13 @@ void label_map(const plan::Runtime& r, const LabelMap& m, const LabelView& label
   const ResizeTap* taps_x = taps_y + out_h;
 
   if (!two_step && confidence == nullptr) {
-    r.split(out_h, k_row_grain, [&](std::size_t begin, std::size_t end, std::size_t) {
+    r.split(out_h, k_row_grain, [&](const plan::Share& share) {
       kernels::LabelMap k;
       k.w = m.logits.w;
       k.classes = classes;
       k.out_w = out_w;
-      k.row_begin = begin;
-      k.row_end = end;
+      k.row_begin = share.begin;
+      k.row_end = share.end;
       k.taps_y = taps_y;
       k.taps_x = taps_x;
       k.logits = r.at(m.logits);
@@ -127,11 +127,11 @@ void label_map(const plan::Runtime& r, const LabelMap& m, const LabelView& label
   }
 
   const std::size_t per_worker = scratch_per_worker(m.logits, m.input, m.rule);
-  r.split(out_h, k_row_grain, [&](std::size_t begin, std::size_t end, std::size_t worker) {
-    float* tile = m.scratch + worker * per_worker;
+  r.split(out_h, k_row_grain, [&](const plan::Share& share) {
+    float* tile = m.scratch + share.worker * per_worker;
     float* between = tile + k_label_tile * classes;
     RowsBetween rows(r, m, between);
-    for (std::size_t y = begin; y < end; ++y) {
+    for (std::size_t y = share.begin; y < share.end; ++y) {
       ResizeTap tap = taps_y[y];
       const float* source = r.at(m.logits);
       std::size_t source_w = m.logits.w;

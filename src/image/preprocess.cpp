@@ -12,13 +12,14 @@ namespace {
 
 constexpr std::size_t k_row_grain = 16;
 
-void zero_border(float* x, std::size_t h, std::size_t w) {
-  const std::size_t row = w * 3;
-  std::fill(x, x + row, 0.0f);
-  std::fill(x + (h - 1) * row, x + h * row, 0.0f);
-  for (std::size_t y = 1; y + 1 < h; ++y) {
-    std::fill(x + y * row, x + y * row + 3, 0.0f);
-    std::fill(x + (y + 1) * row - 3, x + (y + 1) * row, 0.0f);
+/// Zeroes `border` pixels on each side of x.
+void zero_border(float* x, std::size_t h, std::size_t w, std::size_t border) {
+  const std::size_t row = w * 3, side = border * 3;
+  std::fill(x, x + border * row, 0.0f);
+  std::fill(x + (h - border) * row, x + h * row, 0.0f);
+  for (std::size_t y = border; y + border < h; ++y) {
+    std::fill(x + y * row, x + y * row + side, 0.0f);
+    std::fill(x + (y + 1) * row - side, x + (y + 1) * row, 0.0f);
   }
 }
 
@@ -36,10 +37,10 @@ Status check_image(const ImageView& image) {
 }
 
 void prepare(const plan::Runtime& r, const Preprocessing& p, const ImageView& image, const plan::Value& input,
-             kernels::ResizeTap* taps) {
-  const std::size_t h = input.h - 2, w = input.w - 2;
+             std::size_t border, kernels::ResizeTap* taps) {
+  const std::size_t h = input.h - 2 * border, w = input.w - 2 * border;
   float* x = r.at(input);
-  zero_border(x, input.h, input.w);
+  zero_border(x, input.h, input.w, border);
 
   kernels::Preprocess k;
   k.out_w = w;
@@ -58,26 +59,26 @@ void prepare(const plan::Runtime& r, const Preprocessing& p, const ImageView& im
   core::resize_taps(static_cast<std::size_t>(image.size.width), w, taps + h);
   k.taps_y = taps;
   k.taps_x = taps + h;
-  k.dst = x + input.w * 3 + 3;
+  k.dst = x + (border * input.w + border) * 3;
   k.dst_stride = input.w * 3;
-  r.split(h, k_row_grain, [&](std::size_t begin, std::size_t end, std::size_t) {
-    kernels::Preprocess share = k;
-    share.row_begin = begin;
-    share.row_end = end;
-    r.kernels->preprocess(share);
+  r.split(h, k_row_grain, [&](const plan::Share& share) {
+    kernels::Preprocess rows = k;
+    rows.row_begin = share.begin;
+    rows.row_end = share.end;
+    r.kernels->preprocess(rows);
   });
 }
 
-void prepare_nchw(const plan::Runtime& r, const float* nchw, const plan::Value& input) {
-  const std::size_t h = input.h - 2, w = input.w - 2, plane = h * w;
+void prepare_nchw(const plan::Runtime& r, const float* nchw, const plan::Value& input, std::size_t border) {
+  const std::size_t h = input.h - 2 * border, w = input.w - 2 * border, plane = h * w;
   float* x = r.at(input);
-  zero_border(x, input.h, input.w);
-  r.split(h, k_row_grain, [&](std::size_t begin, std::size_t end, std::size_t) {
-    for (std::size_t y = begin; y < end; ++y) {
+  zero_border(x, input.h, input.w, border);
+  r.split(h, k_row_grain, [&](const plan::Share& share) {
+    for (std::size_t y = share.begin; y < share.end; ++y) {
       kernels::Interleave k;
       k.n = w;
       for (std::size_t i = 0; i < 3; ++i) k.x[i] = nchw + i * plane + y * w;
-      k.y = x + ((y + 1) * input.w + 1) * 3;
+      k.y = x + ((y + border) * input.w + border) * 3;
       r.kernels->interleave(k);
     }
   });

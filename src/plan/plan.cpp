@@ -15,23 +15,23 @@ constexpr std::uint64_t k_max_elements = std::uint64_t{1} << 40;
 
 }  // namespace
 
-void Runtime::split(std::size_t total, std::size_t grain, Share share, const void* body) const {
+void Runtime::split(std::size_t total, std::size_t grain, Call call, const void* body) const {
   const std::size_t tasks = std::min((total + grain - 1) / grain, static_cast<std::size_t>(parallel.workers));
   if (tasks <= 1) {
-    if (total > 0) share(body, 0, total, 0);
+    if (total > 0) call(body, {0, total, 0});
     return;
   }
   struct Context {
-    Share share;
+    Call call;
     const void* body;
     std::size_t total, tasks;
-  } context{share, body, total, tasks};
+  } context{call, body, total, tasks};
   parallel.run(
       parallel.context, static_cast<int>(tasks),
       [](void* p, int task) {
         const auto& c = *static_cast<const Context*>(p);
         const auto i = static_cast<std::size_t>(task);
-        c.share(c.body, c.total * i / c.tasks, c.total * (i + 1) / c.tasks, i);
+        c.call(c.body, {c.total * i / c.tasks, c.total * (i + 1) / c.tasks, i});
       },
       &context);
 }
@@ -61,7 +61,7 @@ void Builder::step(const Layer& layer, std::initializer_list<Touched> touched, s
                    Work work) {
   const Value& y = layer.output;
   if (layer.counted) plan_.macs += layer.macs;
-  plan_.infos.push_back({layer.name.text(), layer.op, {y.h, y.w, y.c}, layer.macs, layer.counted});
+  plan_.infos.push_back({layer.name, layer.op, {y.h, y.w, y.c}, layer.macs, layer.counted});
   plan_.steps.push_back({total, grain, std::move(work)});
   touch(touched);
 }
@@ -76,19 +76,21 @@ void Builder::touch(std::initializer_list<Touched> touched) {
   }
 }
 
-void Builder::stage(const Name& name, const Value& value) {
-  plan_.stages.push_back({value, static_cast<int>(plan_.steps.size()) - 1});
-  plan_.stage_names.push_back(name.text());
-  if (options_.keep_stages) buffers_[static_cast<std::size_t>(value.buffer)].pinned = true;
+void Builder::record(const std::string& name, const Value& value) {
+  plan_.records.push_back({value, static_cast<int>(plan_.steps.size()) - 1});
+  plan_.record_names.push_back(name);
+  if (options_.keep_records) buffers_[static_cast<std::size_t>(value.buffer)].pinned = true;
 }
 
 void Builder::fail(Status status) {
   if (status_.ok()) status_ = std::move(status);
 }
 
-Result<Plan> Builder::finish(const Value& input, const Value& output, std::size_t scratch_elements) {
+Result<Plan> Builder::finish(const Value& input, std::size_t input_border, const Value& output,
+                             std::size_t scratch_elements) {
   if (!status_.ok()) return status_;
   plan_.input = input;
+  plan_.input_border = input_border;
   plan_.output = output;
   plan_.scratch = value(1, 1, scratch_elements);
   if (!status_.ok()) return status_;

@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "core/name.h"
 #include "kernels/table.h"
 #include "lemore/parallel.h"
 #include "lemore/session.h"
@@ -25,6 +24,7 @@ struct Value {
   std::size_t stride = 0;  ///< elements from one pixel to the next; c unless it is a slice of channels
   std::size_t offset = 0;  ///< elements
 
+  explicit operator bool() const { return buffer >= 0; }
   std::size_t pixels() const { return h * w; }
   bool dense() const { return stride == c; }
   /// Rows begin..begin+count.
@@ -43,6 +43,14 @@ struct Value {
   }
 };
 
+/// The part of a step's work that one worker does: begin..end of what the step is split into.
+struct Share {
+  std::size_t begin = 0, end = 0;
+  std::size_t worker = 0;  ///< which of the step's shares it is; memory of a worker's own is found by it
+
+  std::size_t count() const { return end - begin; }
+};
+
 /// What a step sees while it runs: memory, kernels, threads.
 struct Runtime {
   const kernels::KernelTable* kernels = nullptr;
@@ -52,19 +60,16 @@ struct Runtime {
 
   float* at(const Value& v) const { return arena + offsets[v.buffer] + v.offset; }
 
-  /// body(begin, end, worker) over 0..total in consecutive shares of at least `grain`, one per worker. Shares depend on
-  /// the number of workers, so a body must compute an element the same way wherever its share begins.
+  /// body(share) for consecutive shares of 0..total, each of at least `grain`, one per worker. Shares depend on the
+  /// number of workers, so a body must compute an element the same way wherever its share begins.
   template <typename Body>
   void split(std::size_t total, std::size_t grain, const Body& body) const {
-    const auto share = [](const void* b, std::size_t begin, std::size_t end, std::size_t worker) {
-      (*static_cast<const Body*>(b))(begin, end, worker);
-    };
-    split(total, grain, share, &body);
+    split(total, grain, [](const void* b, const Share& share) { (*static_cast<const Body*>(b))(share); }, &body);
   }
 
  private:
-  using Share = void (*)(const void* body, std::size_t begin, std::size_t end, std::size_t worker);
-  void split(std::size_t total, std::size_t grain, Share share, const void* body) const;
+  using Call = void (*)(const void* body, const Share& share);
+  void split(std::size_t total, std::size_t grain, Call call, const void* body) const;
 };
 
 /// A function object kept on the heap, moved but never copied. The object holds handles only, so nothing is to be done
@@ -90,8 +95,8 @@ class Function {
   std::unique_ptr<void, Free> body_;
 };
 
-/// Computes begin..end of what a step is split into, as `worker`.
-using Work = Function<const Runtime&, std::size_t, std::size_t, std::size_t>;
+/// Computes a share of a step.
+using Work = Function<const Runtime&, const Share&>;
 /// Fills a constant's memory.
 using Fill = Function<void*>;
 
@@ -101,12 +106,12 @@ struct Step {
   Work work;
 
   void run(const Runtime& r) const {
-    r.split(total, grain, [&](std::size_t begin, std::size_t end, std::size_t worker) { work(r, begin, end, worker); });
+    r.split(total, grain, [&](const Share& share) { work(r, share); });
   }
 };
 
-/// A value worth looking at, complete after step `step`.
-struct Stage {
+/// A value that can be read after a run, complete after step `step`.
+struct Record {
   Value value;
   int step = 0;
 };
@@ -119,13 +124,14 @@ struct Constant {
 
 /// Everything a session needs to know: steps, where each buffer lies, how much memory there is.
 struct Plan {
-  Value input;    ///< [h + 2, w + 2, 3], the normalised image in a border of zeros
+  Value input;    ///< the normalised image [h, w, 3] in a border of zeros
+  std::size_t input_border = 0;
   Value output;   ///< logits
   Value scratch;  ///< free for whoever works on the logits afterwards; shares its bytes with dead activations
   std::vector<Step> steps;
   std::vector<StepInfo> infos;  ///< of the steps
-  std::vector<Stage> stages;
-  std::vector<std::string> stage_names;
+  std::vector<Record> records;
+  std::vector<std::string> record_names;
   std::vector<Constant> constants;
   std::vector<std::size_t> offsets;  ///< of buffers, in elements
   std::size_t arena_bytes = 0;
@@ -134,14 +140,14 @@ struct Plan {
 
 /// How a network is planned.
 struct Options {
-  int workers = 1;           ///< shares a step may be split into
-  bool keep_stages = false;  ///< named stages live to the end
-  bool fuse = true;          ///< layers may share a step where no stage is lost by it
+  int workers = 1;            ///< shares a step may be split into
+  bool keep_records = false;  ///< recorded values live to the end
+  bool fuse = true;           ///< layers may share a step where no record is lost by it
 };
 
 /// What a step computes, as StepInfo has it.
 struct Layer {
-  const Name& name;
+  const std::string& name;
   const char* op;
   const Value& output;
   std::uint64_t macs = 0;
@@ -154,7 +160,7 @@ struct Touched {
   int buffer;
 };
 
-/// Collects values and steps while a model describes itself, then gives every value its place.
+/// Collects values and steps while a graph is lowered, then gives every value its place.
 class Builder {
  public:
   explicit Builder(const Options& options) : options_(options) {}
@@ -166,19 +172,19 @@ class Builder {
   Value value(std::size_t h, std::size_t w, std::size_t c);
   /// `bytes` of memory filled once, when the session is made, and kept.
   Value constant(std::size_t bytes, Fill fill);
-  /// Appends a step that computes `layer`: work(runtime, begin, end, worker) over 0..total in shares of at least
-  /// `grain`. `touched` are all values it reads or writes.
+  /// Appends a step that computes `layer`: work(runtime, share) over 0..total in shares of at least `grain`. `touched`
+  /// are all values it reads or writes.
   void step(const Layer& layer, std::initializer_list<Touched> touched, std::size_t total, std::size_t grain,
             Work work);
   /// The last step reads or writes these too.
   void touch(std::initializer_list<Touched> touched);
   /// Names a value that is complete now.
-  void stage(const Name& name, const Value& value);
-  /// Notes that the description names something impossible; finish() reports the first.
+  void record(const std::string& name, const Value& value);
+  /// Notes that something cannot be planned; finish() reports the first.
   void fail(Status status);
 
   /// Plans the memory. `scratch_elements` floats are added behind the last step.
-  Result<Plan> finish(const Value& input, const Value& output, std::size_t scratch_elements);
+  Result<Plan> finish(const Value& input, std::size_t input_border, const Value& output, std::size_t scratch_elements);
 
  private:
   struct Buffer {

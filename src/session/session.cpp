@@ -5,12 +5,12 @@
 #include <cstdint>
 #include <new>
 
+#include "api/model_data.h"
 #include "core/guard.h"
 #include "core/text.h"
 #include "cpu/kernel_table.h"
 #include "image/label_map.h"
 #include "image/preprocess.h"
-#include "models/model_data.h"
 #include "session/session_data.h"
 
 namespace lemore {
@@ -136,7 +136,7 @@ Result<Arena> Arena::create(std::size_t bytes, const SessionOptions& options, st
 }
 
 void SessionData::run_steps() noexcept {
-  std::size_t next_stage = 0;
+  std::size_t next_record = 0;
   const auto start = Clock::now();
   auto before = start;
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
@@ -146,11 +146,11 @@ void SessionData::run_steps() noexcept {
       times[i].milliseconds = milliseconds(before, now);
       before = now;
     }
-    for (; next_stage < plan.stages.size() && plan.stages[next_stage].step == static_cast<int>(i); ++next_stage) {
-      const plan::Stage& stage = plan.stages[next_stage];
+    for (; next_record < plan.records.size() && plan.records[next_record].step == static_cast<int>(i); ++next_record) {
+      const plan::Record& record = plan.records[next_record];
       if (observer != nullptr && options.keep_stages)
-        observer(observer_context, plan.stage_names[next_stage], nhwc_shape(*this, stage.value),
-                 runtime.at(stage.value));
+        observer(observer_context, plan.record_names[next_record], nhwc_shape(*this, record.value),
+                 runtime.at(record.value));
     }
   }
   network_ms = milliseconds(start, Clock::now());
@@ -217,7 +217,8 @@ Status Session::run(const ImageView& image) {
   return guard([&]() -> Status {
     if (Status status = image::check_image(image); !status.ok()) return status;
     const auto start = detail::Clock::now();
-    image::prepare(data_->runtime, data_->model.preprocessing(), image, data_->plan.input, data_->prepare_taps.data());
+    image::prepare(data_->runtime, data_->model.preprocessing(), image, data_->plan.input, data_->plan.input_border,
+                   data_->prepare_taps.data());
     data_->prepare_ms = detail::milliseconds(start, detail::Clock::now());
     data_->run_steps();
     return {};
@@ -247,7 +248,7 @@ Status Session::run(const TensorView& input) {
       return make_error(StatusCode::invalid_shape,
                         {"input: expected F32 ", expected, ", got ", dtype_name(input.dtype), " ", input.shape});
     const auto start = detail::Clock::now();
-    image::prepare_nchw(data_->runtime, input.f32(), data_->plan.input);
+    image::prepare_nchw(data_->runtime, input.f32(), data_->plan.input, data_->plan.input_border);
     data_->prepare_ms = detail::milliseconds(start, detail::Clock::now());
     data_->run_steps();
     return {};
@@ -287,14 +288,14 @@ Status Session::label_map(const LabelView& labels, const ConfidenceView* confide
 }
 
 const std::vector<StepInfo>& Session::steps() const noexcept { return data_->plan.infos; }
-const std::vector<std::string>& Session::stage_names() const noexcept { return data_->plan.stage_names; }
+const std::vector<std::string>& Session::stage_names() const noexcept { return data_->plan.record_names; }
 
 Result<TensorView> Session::stage(std::string_view name) const {
   return guard([&]() -> Result<TensorView> {
     const plan::Plan& plan = data_->plan;
-    for (std::size_t i = 0; i < plan.stages.size(); ++i) {
-      const plan::Value& value = plan.stages[i].value;
-      if (plan.stage_names[i] == name && (data_->options.keep_stages || value.buffer == plan.output.buffer))
+    for (std::size_t i = 0; i < plan.records.size(); ++i) {
+      const plan::Value& value = plan.records[i].value;
+      if (plan.record_names[i] == name && (data_->options.keep_stages || value.buffer == plan.output.buffer))
         return detail::view_of(*data_, value);
     }
     if (!data_->options.keep_stages)

@@ -184,9 +184,9 @@ void Slide::label_rows(Session& session, const Strip& strip, int row_begin, int 
   const kernels::ResizeTap* taps_x = taps_.data() + strip.window.height;
   const Cover rows = covering(rows_, strip.window.height, row_begin, row_end);
 
-  r.split(size(row_end - row_begin), 8, [&](std::size_t begin, std::size_t end, std::size_t worker) {
-    float* tile = tiles_ + worker * image::k_label_tile * classes;
-    for (int y = row_begin + static_cast<int>(begin); y < row_begin + static_cast<int>(end); ++y) {
+  r.split(size(row_end - row_begin), 8, [&](const plan::Share& share) {
+    float* tile = tiles_ + share.worker * image::k_label_tile * classes;
+    for (int y = row_begin + static_cast<int>(share.begin); y < row_begin + static_cast<int>(share.end); ++y) {
       int right = 0;
       for (int x = strip.left; x < strip.right; x = right) {
         // A run of pixels that the same windows cover.

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
-#include <optional>
 #include <utility>
 
 #include "core/json.h"
@@ -12,36 +10,6 @@
 namespace lemore {
 namespace {
 
-constexpr const char* k_format = "lemore";
-constexpr const char* k_version = "1";
-constexpr const char* k_architecture = "lemore";
-constexpr std::size_t k_panel = 16;  ///< columns of a panel, as kernels/ops/gemm.h has it
-
-Shape panels(int in_c, int out_c) {
-  return {(static_cast<std::size_t>(out_c) + k_panel - 1) / k_panel, static_cast<std::size_t>(in_c), k_panel};
-}
-
-ExpectedTensor weight_of(const LayerSpec& layer) {
-  const auto extent = [](int n) { return static_cast<std::size_t>(n); };
-  ExpectedTensor tensor{layer.name + ".weight", {}, Layout::plain};
-  switch (layer.kind) {
-    case LayerSpec::Kind::stem:
-    case LayerSpec::Kind::pointwise:
-      tensor.shape = panels(layer.in_c * layer.kh * layer.kw, layer.out_c);
-      tensor.layout = Layout::packed_p16;
-      break;
-    case LayerSpec::Kind::depthwise:
-      tensor.shape = {extent(layer.kh), extent(layer.kw), extent(layer.out_c)};
-      break;
-    case LayerSpec::Kind::norm:
-      tensor.shape = {extent(layer.out_c)};
-      break;
-    case LayerSpec::Kind::axis:
-      tensor.shape = {extent(layer.out_c), extent(layer.in_c)};
-      break;
-  }
-  return tensor;
-}
 
 /// Whether a tensor's name is one of the training form, for instance "stem.conv.weight" or "stem.bn.running_var".
 bool is_training_name(std::string_view name) {
@@ -62,12 +30,16 @@ Result<json::Document> metadata_json(const Safetensors& source, const char* key)
   return document;
 }
 
-/// The metadata `key` must be `expected`.
-Status expect_metadata(const Safetensors& source, const char* key, const char* expected, StatusCode code) {
+/// The metadata `key` is not as `expected`, which is written as a message shows it.
+Status metadata_error(const Safetensors& source, const char* key, std::string_view expected, StatusCode code) {
   const std::string* value = source.metadata(key);
-  if (value != nullptr && *value == expected) return {};
   const std::string got = value ? join({"'", printable(*value), "'"}) : "nothing";
-  return make_error(code, {source.file(), ": metadata '", key, "': expected '", expected, "', got ", got});
+  return make_error(code, {source.file(), ": metadata '", key, "': expected ", expected, ", got ", got});
+}
+
+bool has_metadata(const Safetensors& source, const char* key, const char* expected) {
+  const std::string* value = source.metadata(key);
+  return value != nullptr && *value == expected;
 }
 
 LabelSet read_labels(json::FieldReader& reader, const json::Field& root, std::size_t count) {
@@ -165,15 +137,6 @@ struct Problems {
 
 }  // namespace
 
-std::vector<ExpectedTensor> inference_tensors(const LemoreConfig& config) {
-  std::vector<ExpectedTensor> out;
-  for (const LayerSpec& layer : lemore_layers(config)) {
-    out.push_back(weight_of(layer));
-    if (layer.has_bias) out.push_back({layer.name + ".bias", {static_cast<std::size_t>(layer.out_c)}, Layout::plain});
-  }
-  return out;
-}
-
 Result<WeightFile> WeightFile::load(const std::string& path, bool copy) { return check(Safetensors::open(path, copy)); }
 
 Result<WeightFile> WeightFile::from_memory(const void* data, std::size_t size, bool copy, const std::string& name) {
@@ -185,7 +148,6 @@ Result<WeightFile> WeightFile::check(Result<Safetensors> source) {
   WeightFile file;
   file.source_ = std::move(*source);
   if (Status status = file.read_metadata(); !status.ok()) return status;
-  if (Status status = file.read_tensors(); !status.ok()) return status;
   return file;
 }
 
@@ -197,41 +159,48 @@ Status WeightFile::read_metadata() {
                       {file(), ": tensor '", printable(training->name),
                        "': expected the inference form, got a training checkpoint: convert it with tools/convert.py"});
   }
-  if (Status status = expect_metadata(source_, "format", k_format, StatusCode::invalid_file); !status.ok()) {
+  if (!has_metadata(source_, "format", "lemore")) {
+    const Status status = metadata_error(source_, "format", "'lemore'", StatusCode::invalid_file);
     return make_error(status.code(), {status.message(), ": if this is a checkpoint, convert it with tools/convert.py"});
   }
-  Status status = expect_metadata(source_, "format_version", k_version, StatusCode::unsupported);
-  if (!status.ok()) return status;
-  status = expect_metadata(source_, "architecture", k_architecture, StatusCode::unsupported);
-  if (!status.ok()) return status;
-  architecture_ = k_architecture;
+  if (!has_metadata(source_, "format_version", "1"))
+    return metadata_error(source_, "format_version", "'1'", StatusCode::unsupported);
+  const std::string* name = source_.metadata("architecture");
+  const graph::Architecture* architecture = name != nullptr ? graph::find_architecture(*name) : nullptr;
+  if (architecture == nullptr)
+    return metadata_error(source_, "architecture", graph::architecture_names(), StatusCode::unsupported);
+  architecture_ = *name;
 
   // Every document views the metadata strings, which source_ keeps.
+  const Result<json::Document> config = metadata_json(source_, "config");
   const Result<json::Document> labels = metadata_json(source_, "labels");
   const Result<json::Document> preprocessing = metadata_json(source_, "preprocessing");
   const Result<json::Document> provenance = metadata_json(source_, "provenance");
-  const std::string* config_text = source_.metadata("config");
-  if (config_text == nullptr) return metadata_json(source_, "config").status();
-  Result<LemoreConfig> config = parse_lemore_config(*config_text, file());
-  if (!config.ok()) return config.status();
-  config_ = std::move(*config);
-  config_json_ = *config_text;
-  for (const Result<json::Document>* document : {&labels, &preprocessing, &provenance}) {
+  for (const Result<json::Document>* document : {&config, &labels, &preprocessing, &provenance})
     if (!document->ok()) return document->status();
-  }
+  config_json_ = *source_.metadata("config");
+  graph::ConfigReader config_reader(file());
+  network_ = architecture->parse(config_reader, {config->root(), "config"});
+  if (!config_reader.ok()) return config_reader.status();
+  const Result<graph::Graph> graph = graph::describe(*network_, network_->input_size());
+  if (!graph.ok()) return make_error(graph.status(), {file()});
+  output_kind_ = graph->output_kind();
+  outputs_ = graph->output().c;
+  trained_parameters_ = graph->trained_parameters();
+
   json::FieldReader reader(file());
-  labels_ = read_labels(reader, {labels->root(), "labels"}, static_cast<std::size_t>(config_.outputs()));
+  labels_ = read_labels(reader, {labels->root(), "labels"}, outputs_);
   preprocessing_ = read_preprocessing(reader, {preprocessing->root(), "preprocessing"});
   provenance_ = read_provenance(reader, {provenance->root(), "provenance"});
-  return reader.status();
+  if (!reader.ok()) return reader.status();
+  return read_tensors(graph->weights());
 }
 
-Status WeightFile::read_tensors() {
-  const std::vector<ExpectedTensor> expected = inference_tensors(config_);
+Status WeightFile::read_tensors(const std::vector<graph::Weight>& expected) {
   std::vector<const TensorView*> found;
   Problems problems;
   std::size_t copy_bytes = 0;
-  for (const ExpectedTensor& tensor : expected) {
+  for (const graph::Weight& tensor : expected) {
     const TensorView* view = source_.find(tensor.name);
     found.push_back(view);
     if (view == nullptr || view->shape != tensor.shape || view->dtype != DType::f32) {
@@ -241,14 +210,13 @@ Status WeightFile::read_tensors() {
       if (!is_aligned(view->data)) copy_bytes += aligned_size(view->bytes());
     }
   }
-  by_name_.resize(expected.size());
-  std::iota(by_name_.begin(), by_name_.end(), 0u);
-  std::sort(by_name_.begin(), by_name_.end(),
-            [&](std::uint32_t a, std::uint32_t b) { return expected[a].name < expected[b].name; });
-  auto known = by_name_.begin();  // both lists are sorted by name: one walk finds what is in the file only
+  std::vector<std::string_view> names;
+  for (const graph::Weight& tensor : expected) names.push_back(tensor.name);
+  std::sort(names.begin(), names.end());
+  auto known = names.begin();  // both lists are sorted: one walk finds what is in the file only
   for (const NamedTensor& tensor : source_.tensors()) {
-    while (known != by_name_.end() && expected[*known].name < tensor.name) ++known;
-    if (known != by_name_.end() && expected[*known].name == tensor.name) continue;
+    while (known != names.end() && *known < tensor.name) ++known;
+    if (known != names.end() && *known == tensor.name) continue;
     const bool filler = tensor.name.compare(0, k_filler_prefix.size(), k_filler_prefix) == 0;
     if (filler && tensor.view.dtype == DType::u8) continue;
     problems.add(tensor.name, {filler ? "U8, as fillers are" : "no such tensor for this configuration"}, &tensor.view);
@@ -265,10 +233,9 @@ Status WeightFile::read_tensors() {
     realigned_ = std::move(*block);
   }
   auto* free_bytes = static_cast<std::uint8_t*>(realigned_.data());
-  tensors_.reserve(expected.size());
+  weights_.reserve(expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i) {
     TensorView view = *found[i];
-    view.layout = expected[i].layout;
     if (!is_aligned(view.data)) {
       std::memcpy(free_bytes, view.data, view.bytes());
       view.data = free_bytes;
@@ -282,20 +249,9 @@ Status WeightFile::read_tensors() {
       return make_error(StatusCode::invalid_file, {file(), ": tensor '", expected[i].name,
                                                    "': expected finite values, got infinity or NaN at element ", at});
     }
-    tensors_.push_back({expected[i].name, view});
+    weights_.push_back(view.f32());
   }
   return {};
-}
-
-const TensorView* WeightFile::find(std::string_view name) const noexcept {
-  const auto at = std::lower_bound(by_name_.begin(), by_name_.end(), name,
-                                   [&](std::uint32_t i, std::string_view key) { return tensors_[i].name < key; });
-  return at != by_name_.end() && tensors_[*at].name == name ? &tensors_[*at].view : nullptr;
-}
-
-const float* WeightFile::find_f32(std::string_view name) const noexcept {
-  const TensorView* view = find(name);
-  return view ? view->f32() : nullptr;
 }
 
 }  // namespace lemore

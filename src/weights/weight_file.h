@@ -7,23 +7,13 @@
 #include <string_view>
 #include <vector>
 
-#include "config/lemore_config.h"
+#include "graph/network.h"
 #include "lemore/model.h"
 #include "lemore/status.h"
 #include "lemore/tensor.h"
 #include "weights/safetensors.h"
 
 namespace lemore {
-
-/// A tensor of the inference form: what its name, shape and layout must be. All are F32.
-struct ExpectedTensor {
-  std::string name;
-  Shape shape;
-  Layout layout = Layout::plain;
-};
-
-/// The tensors of the inference form that `config` calls for, in the order they are used. The one place that says so.
-std::vector<ExpectedTensor> inference_tensors(const LemoreConfig& config);
 
 /// What a weight file says about the classes.
 struct LabelSet {
@@ -49,17 +39,17 @@ class WeightFile {
   const std::string& architecture() const noexcept { return architecture_; }
   /// The configuration as the file holds it.
   const std::string& config_json() const noexcept { return config_json_; }
-  const LemoreConfig& config() const noexcept { return config_; }
+  const graph::Network& network() const noexcept { return *network_; }
+  /// What the network's output means, and its logits: of a pixel, or of the image.
+  graph::OutputKind output_kind() const noexcept { return output_kind_; }
+  std::size_t outputs() const noexcept { return outputs_; }
+  std::uint64_t trained_parameters() const noexcept { return trained_parameters_; }
   const LabelSet& labels() const noexcept { return labels_; }
   const Preprocessing& preprocessing() const noexcept { return preprocessing_; }
   const Provenance& provenance() const noexcept { return provenance_; }
 
-  /// The tensors of inference_tensors(config()), in that order, aligned to k_alignment.
-  const std::vector<NamedTensor>& tensors() const noexcept { return tensors_; }
-  /// The tensor called `name`, for instance "stages.0.down.expand.weight", or null where the configuration has none.
-  const TensorView* find(std::string_view name) const noexcept;
-  /// Its elements, or null.
-  const float* find_f32(std::string_view name) const noexcept;
+  /// The elements of the weights that the network's graph declares, in that order, aligned to k_alignment.
+  const std::vector<const float*>& weights() const noexcept { return weights_; }
   /// Bytes of all tensors.
   std::size_t tensor_bytes() const noexcept { return tensor_bytes_; }
   /// Bytes of the tensors that had to be copied to aligned memory; 0 when all are used in place.
@@ -68,18 +58,20 @@ class WeightFile {
  private:
   static Result<WeightFile> check(Result<Safetensors> source);
   Status read_metadata();
-  Status read_tensors();
+  Status read_tensors(const std::vector<graph::Weight>& expected);
 
   Safetensors source_;
   std::string architecture_;
   std::string config_json_;
-  LemoreConfig config_;
+  std::unique_ptr<graph::Network> network_;
+  graph::OutputKind output_kind_{};
+  std::size_t outputs_ = 0;
+  std::uint64_t trained_parameters_ = 0;
   LabelSet labels_;
   Preprocessing preprocessing_;
   Provenance provenance_;
-  std::vector<NamedTensor> tensors_;
-  std::vector<std::uint32_t> by_name_;  ///< indices of tensors_, sorted by name
-  Tensor realigned_;                    ///< copies of tensors that lie off 64-byte boundaries
+  std::vector<const float*> weights_;
+  Tensor realigned_;  ///< copies of tensors that lie off 64-byte boundaries
   std::size_t tensor_bytes_ = 0;
   std::size_t copied_bytes_ = 0;
 };

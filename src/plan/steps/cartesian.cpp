@@ -4,13 +4,10 @@
 #include "kernels/ops/dwconv.h"
 #include "kernels/ops/gate.h"
 #include "kernels/ops/gemm.h"
-#include "ops/row_ring.h"
-#include "ops/step.h"
-#include "ops/strips.h"
+#include "plan/steps/row_ring.h"
+#include "plan/steps/steps.h"
 
-namespace lemore::ops {
-
-using plan::Runtime;
+namespace lemore::plan::steps {
 
 namespace {
 
@@ -22,10 +19,10 @@ struct Operator {
   const float* at(const Runtime& r) const { return trained != nullptr ? trained : r.at(resampled); }
 };
 
-Operator axis_operator(const Graph& g, const Name& name, std::size_t trained, std::size_t n) {
-  const float* weight = g.tensor(name);
-  if (trained == n || weight == nullptr) return {weight, {}};
-  return {nullptr, g.plan.constant(n * n * sizeof(float), [=](void* out) {
+Operator axis_operator(Lowering& l, int index, std::size_t trained, std::size_t n) {
+  const float* weight = l.weight(index);
+  if (weight == nullptr || trained == n) return {weight, {}};
+  return {nullptr, l.plan.constant(n * n * sizeof(float), [=](void* out) {
             std::vector<double> scratch(n * (trained + 1));
             core::resample_operator(weight, trained, n, static_cast<float*>(out), scratch.data());
           })};
@@ -35,7 +32,7 @@ Operator axis_operator(const Graph& g, const Name& name, std::size_t trained, st
 /// it stores.
 struct ViewWeights {
   Value x;
-  Views views;
+  bool has_frontal = false, has_lateral = false, has_transverse = false;
   Operator height, width;
   const float* channels = nullptr;
   Weights affine;  ///< of the norm
@@ -73,8 +70,8 @@ struct ViewWeights {
     k.rhs_padded = false;
     k.dst = y;
     k.dst_stride = x.c;
-    k.accumulate = views.frontal;
-    if (!views.transverse) norm(k);
+    k.accumulate = has_frontal;
+    if (!has_transverse) norm(k);
     r.kernels->gemm(k);
   }
 
@@ -90,7 +87,7 @@ struct ViewWeights {
     k.rhs_panel_stride = kernels::k_panel * x.c;
     k.dst = y;
     k.dst_stride = x.c;
-    k.accumulate = views.frontal || views.lateral;
+    k.accumulate = has_frontal || has_lateral;
     norm(k);
     r.kernels->gemm(k);
   }
@@ -120,50 +117,51 @@ struct ViewWeights {
   }
 };
 
-ViewWeights view_weights(const Graph& g, const Name& name, const Value& x, const Views& views) {
-  require(g, x.dense(), name, "needs a dense map");
+ViewWeights view_weights(Lowering& l, const Node& node) {
+  const auto& op = *node.as<graph::AxisProjections>();
   ViewWeights v;
-  v.x = x;
-  v.views = views;
-  if (views.frontal) v.height = axis_operator(g, name("frontal.weight"), views.trained_h, x.h);
-  if (views.lateral) v.width = axis_operator(g, name("lateral.weight"), views.trained_w, x.w);
-  if (views.transverse) v.channels = g.tensor(name("transverse.weight"));
-  v.affine = g.layer(name("norm"));
+  v.x = l.at(node.inputs[0]);
+  v.has_frontal = op.frontal >= 0;
+  v.has_lateral = op.lateral >= 0;
+  v.has_transverse = op.transverse >= 0;
+  v.height = axis_operator(l, op.frontal, op.trained_h, v.x.h);
+  v.width = axis_operator(l, op.lateral, op.trained_w, v.x.w);
+  v.channels = l.weight(op.transverse);
+  v.affine = {l.weight(op.scale), l.weight(op.shift)};
   return v;
 }
 
-void frontal_step(const Graph& g, const Name& name, const ViewWeights& v, const Value& y) {
-  g.plan.step({name("frontal"), "project_height", y, v.frontal_macs()}, {v.x, y, v.height.resampled}, y.h,
-              grain(y.w * y.c * y.h), [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
-                v.frontal(r, begin, end, r.at(y.rows(begin, 1)));
+void frontal_step(Lowering& l, const Node& node, const ViewWeights& v, const Value& y) {
+  l.plan.step({node.name + ".frontal", "project_height", y, v.frontal_macs()}, {v.x, y, v.height.resampled}, y.h,
+              grain(std::uint64_t{y.w} * y.c * y.h), [=](const Runtime& r, const Share& share) {
+                v.frontal(r, share.begin, share.end, r.at(y.rows(share.begin, 1)));
               });
 }
 
 }  // namespace
 
-Value cartesian_views(const Graph& g, const Name& name, const Value& x, const Views& views) {
-  const ViewWeights v = view_weights(g, name, x, views);
-  const Value y = g.plan.value(x.h, x.w, x.c);
-  if (views.frontal) frontal_step(g, name, v, y);
-  if (views.lateral) {
-    g.plan.step({name("lateral"), "project_width", y, v.lateral_macs()}, {x, y, v.width.resampled}, y.h,
-                grain(y.w * y.c * y.w), [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
-                  for (std::size_t row = begin; row < end; ++row) v.lateral(r, row, r.at(y.rows(row, 1)));
+void lower(Lowering& l, const Node& node, const graph::AxisProjections&) {
+  const ViewWeights v = view_weights(l, node);
+  const Value x = v.x, y = l.at(node.output);
+  if (v.has_frontal) frontal_step(l, node, v, y);
+  if (v.has_lateral) {
+    l.plan.step({node.name + ".lateral", "project_width", y, v.lateral_macs()}, {x, y, v.width.resampled}, y.h,
+                grain(std::uint64_t{y.w} * y.c * y.w), [=](const Runtime& r, const Share& share) {
+                  for (std::size_t row = share.begin; row < share.end; ++row) v.lateral(r, row, r.at(y.rows(row, 1)));
                 });
   }
-  if (views.transverse) {
-    g.plan.step({name("transverse"), "pointwise", y, v.transverse_macs()}, {x, y}, y.pixels(), grain(y.c * y.c),
-                [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
-                  v.transverse(r, begin, end - begin, r.at(y) + begin * y.c);
+  if (v.has_transverse) {
+    l.plan.step({node.name + ".transverse", "pointwise", y, v.transverse_macs()}, {x, y}, y.pixels(),
+                grain(std::uint64_t{y.c} * y.c), [=](const Runtime& r, const Share& share) {
+                  v.transverse(r, share.begin, share.count(), r.at(y) + share.begin * y.c);
                 });
-  } else if (!views.lateral) {
-    g.plan.step({name("norm"), "scale_bias", y}, {y}, y.pixels(), grain(y.c),
-                [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t) {
-                  float* pixels = r.at(y) + begin * y.c;
-                  v.norm_alone(r, end - begin, pixels, pixels);
+  } else if (!v.has_lateral) {
+    l.plan.step({node.name + ".norm", "scale_bias", y}, {y}, y.pixels(), grain(y.c),
+                [=](const Runtime& r, const Share& share) {
+                  float* pixels = r.at(y) + share.begin * y.c;
+                  v.norm_alone(r, share.count(), pixels, pixels);
                 });
   }
-  return y;
 }
 
 namespace {
@@ -207,44 +205,43 @@ struct AxialPair {
   }
 };
 
-AxialPair axial_pair(const Graph& g, const Name& name, std::size_t first, const Value& x, std::size_t dilation) {
-  return {x.h, x.w, x.c, dilation, g.layer(name("axial", first)), g.layer(name("axial", first + 1))};
+/// Of two depthwise nodes, the second after the first.
+AxialPair axial_pair(const Lowering& l, const Node* nodes, const Value& x) {
+  const auto &down = *nodes[0].as<graph::Depthwise>(), &across = *nodes[1].as<graph::Depthwise>();
+  return {x.h, x.w, x.c, down.dilation, weights_of(l, down), weights_of(l, across)};
 }
 
 }  // namespace
 
-bool worth_cartesian_strips(const Graph& g, std::size_t h, std::size_t dilation) {
-  // Shares compute the rows around their borders twice: at most a quarter more.
-  return h / g.plan.workers() >= 8 * (dilation + 1);
-}
+void cartesian(Lowering& l, const Node* nodes) {
+  const ViewWeights v = view_weights(l, nodes[0]);
+  const Value x = v.x;
+  const Value height_sum = v.has_frontal ? l.plan.value(x.h, x.w, x.c) : Value{};
+  if (v.has_frontal) frontal_step(l, nodes[0], v, height_sum);
 
-Value cartesian_strips(const Graph& g, const Name& name, const Value& x, const Views& views, std::size_t dilation) {
-  const ViewWeights v = view_weights(g, name, x, views);
-  const Value height_sum = views.frontal ? g.plan.value(x.h, x.w, x.c) : Value{};
-  if (views.frontal) frontal_step(g, name, v, height_sum);
-
-  const AxialPair near = axial_pair(g, name, 0, x, 1), far = axial_pair(g, name, 2, x, dilation);
-  const std::size_t workers = g.plan.workers(), view_rows = 3, near_rows = 2 * dilation + 1;
-  const Value view_ring = g.plan.value(workers, view_rows * x.w, x.c);
-  const Value near_ring = g.plan.value(workers, near_rows * x.w, x.c);
-  const Value between = g.plan.value(workers, x.w, x.c);
-  const Value y = g.plan.value(x.h, x.w, x.c);
-  const std::uint64_t macs = (views.lateral ? v.lateral_macs() : 0) + (views.transverse ? v.transverse_macs() : 0) +
+  const AxialPair near = axial_pair(l, nodes + 1, x), far = axial_pair(l, nodes + 3, x);
+  const std::size_t dilation = far.dilation;
+  const std::size_t workers = l.plan.workers(), view_rows = 3, near_rows = 2 * dilation + 1;
+  const Value view_ring = l.plan.value(workers, view_rows * x.w, x.c);
+  const Value near_ring = l.plan.value(workers, near_rows * x.w, x.c);
+  const Value between = l.plan.value(workers, x.w, x.c);
+  const Value y = l.at(nodes[4].output);
+  const std::uint64_t macs = (v.has_lateral ? v.lateral_macs() : 0) + (v.has_transverse ? v.transverse_macs() : 0) +
                              std::uint64_t{x.pixels()} * x.c * 12;
 
   const auto view_row = [=](const Runtime& r, std::size_t row, float* out) {
-    const float* sum = views.frontal ? r.at(height_sum.rows(row, 1)) : nullptr;
-    if (!views.lateral && !views.transverse) return v.norm_alone(r, x.w, sum, out);
-    if (views.frontal) std::copy(sum, sum + v.row_elements(), out);
-    if (views.lateral) v.lateral(r, row, out);
-    if (views.transverse) v.transverse(r, row * x.w, x.w, out);
+    const float* sum = v.has_frontal ? r.at(height_sum.rows(row, 1)) : nullptr;
+    if (!v.has_lateral && !v.has_transverse) return v.norm_alone(r, x.w, sum, out);
+    if (v.has_frontal) std::copy(sum, sum + v.row_elements(), out);
+    if (v.has_lateral) v.lateral(r, row, out);
+    if (v.has_transverse) v.transverse(r, row * x.w, x.w, out);
   };
-  g.plan.step({name("axial"), "cartesian", y, macs},
+  l.plan.step({nodes[0].name + ".axial", "cartesian", y, macs},
               {x, height_sum, v.width.resampled, view_ring, near_ring, between, y}, x.h, 1,
-              [=](const Runtime& r, std::size_t begin, std::size_t end, std::size_t worker) {
-                RowRing seen{r.at(view_ring.rows(worker, 1)), view_rows, v.row_elements()};
-                RowRing convolved{r.at(near_ring.rows(worker, 1)), near_rows, v.row_elements()};
-                float* row_between = r.at(between.rows(worker, 1));
+              [=](const Runtime& r, const Share& share) {
+                RowRing seen{r.at(view_ring.rows(share.worker, 1)), view_rows, v.row_elements()};
+                RowRing convolved{r.at(near_ring.rows(share.worker, 1)), near_rows, v.row_elements()};
+                float* row_between = r.at(between.rows(share.worker, 1));
                 const auto see = [&](std::size_t row, std::size_t count, float* out) {
                   for (std::size_t i = 0; i < count; ++i) view_row(r, row + i, out + i * v.row_elements());
                 };
@@ -254,12 +251,11 @@ Value cartesian_strips(const Graph& g, const Name& name, const Value& x, const V
                     near.run(r, seen, i, row_between, out);
                   }
                 };
-                for (std::size_t row = begin; row < end; ++row) {
+                for (std::size_t row = share.begin; row < share.end; ++row) {
                   convolved.need(row > dilation ? row - dilation : 0, std::min(x.h, row + dilation + 1), convolve);
                   far.run(r, convolved, row, row_between, r.at(y.rows(row, 1)));
                 }
               });
-  return y;
 }
 
-}  // namespace lemore::ops
+}  // namespace lemore::plan::steps

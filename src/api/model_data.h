@@ -1,8 +1,5 @@
 #pragma once
 
-#include <cstdint>
-#include <utility>
-
 #include "lemore/model.h"
 #include "plan/plan.h"
 #include "weights/weight_file.h"
@@ -12,7 +9,6 @@ namespace lemore::detail {
 /// What every handle of a model shares.
 struct ModelData {
   WeightFile weights;
-  std::uint64_t trained_parameters = 0;
 };
 
 /// The plan of `model` for an input of `size`. Errors: invalid_shape for a size outside k_min_input..k_max_input.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
-namespace lemore::ops {
+namespace lemore::plan::steps {
 
 /// Rows of a map that are made on demand, in order, and overwritten once they are no longer needed.
 struct RowRing {
@@ -23,4 +23,4 @@ struct RowRing {
   }
 };
 
-}  // namespace lemore::ops
+}  // namespace lemore::plan::steps

@@ -1,0 +1,166 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/name.h"
+#include "graph/operators.h"
+#include "lemore/status.h"
+#include "lemore/tensor.h"
+
+/// A network as data: nodes that compute feature maps from feature maps. Everything else follows from it: the weights a
+/// file must hold, parameters and multiply-accumulates, what can be compared with PyTorch, and the steps that are run.
+/// A graph knows no kernel, no thread and no file.
+namespace lemore::graph {
+
+/// A tensor of the weight file that a node needs. All are F32.
+struct Weight {
+  std::string name;  ///< as in the file, for instance "stem.weight"
+  Shape shape;
+  Layout layout = Layout::plain;
+  std::uint64_t trained = 0;  ///< parameters that training learns in its place
+};
+
+/// One operator applied to maps. `name` is the module's name in the PyTorch state dict.
+struct Node {
+  std::string name;
+  Operator op;
+  std::vector<Map> inputs;  ///< in the operator's order; absent ones are empty maps
+  Map output;
+
+  /// The operator as `Op`, or null when it is another one.
+  template <typename Op>
+  const Op* as() const {
+    return std::get_if<Op>(&op);
+  }
+};
+
+/// Where a map's elements lie: in the memory of the map `base`, which is the map itself unless it is a part of another.
+struct Placement {
+  int base = -1;
+  std::size_t offset = 0;  ///< elements
+  std::size_t stride = 0;  ///< elements from one pixel to the next
+};
+
+/// A map that can be read after a run, to compare it with PyTorch's: complete once node `node` has run.
+struct Record {
+  std::string name;
+  Map map;
+  std::size_t node = 0;
+};
+
+/// What a network's output means.
+enum class OutputKind : std::uint8_t {
+  pixel_logits,  ///< [h, w, classes]
+  class_logits   ///< [1, 1, classes], one row for the image
+};
+
+/// Collects the nodes of a network while it describes itself for one input size. Every method checks the shapes it is
+/// given, declares the weights its node needs and returns the map that the node computes. The first mistake is kept in
+/// status(); what is described after it is meaningless but harmless. Sizes are bounded here, once for all networks:
+/// maps of at most 2^40 elements, weights of at most k_max_weight_bytes.
+class Graph {
+ public:
+  static constexpr std::uint64_t k_max_weight_bytes = std::uint64_t{1} << 31;
+
+  /// The image [h, w, 3] in a border of `border` zeros on each side, which the session fills before each run.
+  Map image(std::size_t h, std::size_t w, std::size_t border);
+
+  /// 3x3 convolution with stride 2 of an image with a border of 1; relu6.
+  Map conv3x3s2(const Name& name, const Map& image, std::size_t out_c);
+
+  /// 1x1 convolution or linear layer: activation(x W^T + b) + residual.
+  struct PointwiseOptions {
+    Activation activation = Activation::none;
+    Map residual = {};              ///< shaped as the result; absent by default
+    bool bias = true;               ///< whether it has a bias as it is run
+    bool norm = true;               ///< training has a BatchNorm in place of a bias of its own
+    std::size_t trained_out_c = 0;  ///< rows in training, where the file holds merged ones; 0: out_c
+  };
+  Map pointwise(const Name& name, const Map& x, std::size_t out_c, const PointwiseOptions& options);
+  Map pointwise(const Name& name, const Map& x, std::size_t out_c) { return pointwise(name, x, out_c, {}); }
+
+  /// Depthwise convolution with bias, kernel kh x kw, zero padding dilation * (k - 1) / 2.
+  struct DepthwiseOptions {
+    std::size_t kh = 3, kw = 3, stride = 1, dilation = 1;
+    Activation activation = Activation::none;
+    bool norm = true;
+  };
+  Map depthwise(const Name& name, const Map& x, const DepthwiseOptions& options);
+
+  /// relu6(norm(sum of the views)): the channels mixed by "transverse", the height by "frontal", the width by
+  /// "lateral"; operators trained at another size are resampled when a session is made.
+  struct AxisProjectionsOptions {
+    bool transverse = true, frontal = true, lateral = true;  ///< the views that are there
+    std::size_t trained_h = 0, trained_w = 0;                ///< sizes of the operators in the weight file
+  };
+  Map axis_projections(const Name& name, const Map& x, const AxisProjectionsOptions& options);
+
+  /// Means over the width, then over the height, end to end: [h + w, 1, c].
+  Map axis_means(const Name& name, const Map& x);
+  /// Mean over height and width: [1, 1, c].
+  Map global_mean(const Name& name, const Map& x);
+  /// x * a_h * a_w + skip: a_h [h, 1, c], or [1, 1, c] for every row; a_w [w, 1, c]. Any of the three may be absent.
+  Map gate(const Name& name, const Map& x, const Map& a_h, const Map& a_w, const Map& skip);
+  /// Adaptive average pooling to h x w, PyTorch's windows.
+  Map adaptive_avg_pool(const Name& name, const Map& x, std::size_t h, std::size_t w);
+  /// Nested attention on the projections `qkv` [h, w, branches * key_dim * 2 + value_dim]: [h, w, value_dim].
+  Map nested_attention(const Name& name, const Map& qkv, const NestedAttention& options);
+  /// local * resize(gate) + resize(globl), at the size of `local`.
+  Map gated_fusion(const Name& name, const Map& local, const Map& gate, const Map& globl);
+  /// Sum of the maps, each resized to h x w (bilinear, half-pixel centres).
+  Map resize_sum(const Name& name, const std::vector<Map>& maps, std::size_t h, std::size_t w);
+
+  /// Maps of one size with their channels side by side, without copying: the nodes that compute them write into it.
+  Map concat(const std::vector<Map>& maps);
+  /// Rows, or channels, begin..begin + count of a map, in place.
+  Map rows(const Map& map, std::size_t begin, std::size_t count);
+  Map channels(const Map& map, std::size_t begin, std::size_t count);
+
+  /// Names a map that is complete now, so that it can be compared with PyTorch's.
+  void record(const Name& name, const Map& map);
+  /// The network's output; it is recorded as "output".
+  void output(const Map& map, OutputKind kind);
+
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const std::vector<Weight>& weights() const { return weights_; }
+  const std::vector<Record>& records() const { return records_; }
+  const Placement& placement(const Map& map) const { return placements_[static_cast<std::size_t>(map.id)]; }
+  std::size_t map_count() const { return maps_.size(); }
+  const Map& base(const Map& map) const { return maps_[static_cast<std::size_t>(placement(map).base)]; }
+  const Map& image() const { return image_; }
+  std::size_t image_border() const { return border_; }
+  const Map& output() const { return output_; }
+  OutputKind output_kind() const { return kind_; }
+  /// Parameters that training learns: BatchNorm's weight and bias included, running statistics not.
+  std::uint64_t trained_parameters() const;
+  const Status& status() const { return status_; }
+
+ private:
+  Map map(std::size_t h, std::size_t w, std::size_t c);
+  Map part(const Map& map, std::size_t h, std::size_t c, std::size_t offset);
+  Map node(const Name& name, const Operator& op, std::initializer_list<Map> inputs, const Map& output);
+  int weight(std::string name, const Shape& shape, Layout layout, std::uint64_t trained);
+  int weight(const Name& layer, const char* part, std::size_t size, std::uint64_t trained);
+  int packed_weight(const Name& layer, std::size_t in, std::size_t out, std::size_t trained_out);
+  bool dense(const Map& map) const;
+  void require(bool condition, const Name& name, const char* what);
+  void fail(Status status);
+
+  std::vector<Node> nodes_;
+  std::vector<Map> maps_;
+  std::vector<Placement> placements_;
+  std::vector<Weight> weights_;
+  std::vector<Record> records_;
+  Map image_, output_;
+  std::size_t border_ = 0;
+  OutputKind kind_ = OutputKind::pixel_logits;
+  std::uint64_t weight_bytes_ = 0;
+  Status status_;
+};
+
+}  // namespace lemore::graph

@@ -1,0 +1,46 @@
+#include "graph/network.h"
+
+namespace lemore {
+
+namespace networks {
+
+#define LEMORE_NETWORK(name) \
+  std::unique_ptr<graph::Network> parse_##name(graph::ConfigReader& reader, const json::Field& config);
+#include "networks/networks.inc"
+#undef LEMORE_NETWORK
+
+}  // namespace networks
+
+namespace graph {
+
+namespace {
+
+constexpr Architecture k_architectures[] = {
+#define LEMORE_NETWORK(name) {#name, networks::parse_##name},
+#include "networks/networks.inc"
+#undef LEMORE_NETWORK
+};
+
+}  // namespace
+
+const Architecture* find_architecture(std::string_view name) noexcept {
+  for (const Architecture& a : k_architectures)
+    if (name == a.name) return &a;
+  return nullptr;
+}
+
+std::string architecture_names() {
+  std::string names;
+  for (const Architecture& a : k_architectures) names += (names.empty() ? "'" : " or '") + std::string(a.name) + "'";
+  return names;
+}
+
+Result<Graph> describe(const Network& network, Size size) {
+  Graph graph;
+  network.describe(graph, size);
+  if (!graph.status().ok()) return graph.status();
+  return graph;
+}
+
+}  // namespace graph
+}  // namespace lemore
