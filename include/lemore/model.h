@@ -17,9 +17,7 @@
 
 namespace lemore {
 
-namespace detail {
-struct ModelData;
-}
+class WeightFile;  // lemore's own
 
 /// A class of the model: its name and the colour it is painted with.
 struct ClassInfo {
@@ -102,13 +100,11 @@ class LEMORE_API Model {
   /// Size of the weight file's tensors in bytes.
   std::size_t weight_bytes() const noexcept;
 
-  const detail::ModelData& data() const noexcept { return *data_; }  ///< for lemore's own sources
-  /// The shared weights, for lemore's own sources.
-  const std::shared_ptr<const detail::ModelData>& shared() const noexcept { return data_; }
+  const WeightFile& weights() const noexcept { return *weights_; }  ///< for lemore's own sources
 
  private:
-  explicit Model(std::shared_ptr<const detail::ModelData> data) : data_(std::move(data)) {}
-  std::shared_ptr<const detail::ModelData> data_;
+  explicit Model(std::shared_ptr<const WeightFile> weights) : weights_(std::move(weights)) {}
+  std::shared_ptr<const WeightFile> weights_;
 };
 
 /// Smallest and largest height or width a session can be made for.

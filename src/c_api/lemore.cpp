@@ -12,7 +12,6 @@
 #include "core/text.h"
 #include "lemore/segmenter.h"
 #include "lemore/thread_pool.h"
-#include "api/model_data.h"
 #include "session/session_data.h"
 
 // The C API is the C++ API, handle by handle: nothing is computed here.

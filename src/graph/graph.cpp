@@ -15,6 +15,9 @@ std::size_t ceil_div(std::size_t n, std::size_t d) { return (n + d - 1) / d; }
 
 }  // namespace
 
+Graph::Graph() = default;
+Graph::~Graph() = default;
+
 void Graph::fail(Status status) {
   if (status_.ok()) status_ = std::move(status);
 }
@@ -25,23 +28,24 @@ void Graph::require(bool condition, const Name& name, const char* what) {
 
 bool Graph::dense(const Map& map) const { return placement(map).stride == map.c; }
 
+Map Graph::add_map(std::size_t h, std::size_t w, std::size_t c, Placement place) {
+  const Map map{static_cast<int>(maps_.size()), h, w, c};
+  if (place.base < 0) place.base = map.id;
+  maps_.push_back({map, place});
+  return map;
+}
+
 Map Graph::map(std::size_t h, std::size_t w, std::size_t c) {
   const Shape shape{h, w, c};
   if (shape.elements() > k_max_map_elements)
     fail(make_error(StatusCode::invalid_shape, {"a map of ", shape, " is too large"}));
-  const Map map{static_cast<int>(maps_.size()), h, w, c};
-  maps_.push_back(map);
-  placements_.push_back({map.id, 0, c});
-  return map;
+  return add_map(h, w, c, {-1, 0, c});
 }
 
 Map Graph::part(const Map& whole, std::size_t h, std::size_t c, std::size_t offset) {
   Placement place = placement(whole);
   place.offset += offset;
-  const Map map{static_cast<int>(maps_.size()), h, whole.w, c};
-  maps_.push_back(map);
-  placements_.push_back(place);
-  return map;
+  return add_map(h, whole.w, c, place);
 }
 
 Map Graph::rows(const Map& map, std::size_t begin, std::size_t count) {
@@ -56,7 +60,7 @@ Map Graph::concat(const std::vector<Map>& maps) {
   const Map all = map(maps.front().h, maps.front().w, channels);
   std::size_t offset = 0;
   for (const Map& m : maps) {
-    Placement& place = placements_[static_cast<std::size_t>(m.id)];
+    Placement& place = maps_[static_cast<std::size_t>(m.id)].place;
     require(m.h == all.h && m.w == all.w && place.base == m.id, "concat", "needs whole maps of one size");
     place = {all.id, offset, channels};
     offset += m.c;
@@ -99,21 +103,25 @@ Map Graph::conv3x3s2(const Name& name, const Map& image, std::size_t out_c) {
   require(image.id == image_.id && border_ == 1, name, "needs the image with a border of 1");
   Conv3x3s2 op;
   op.weight = packed_weight(name, 27, out_c, out_c);
-  op.bias = weight(name, "bias", out_c, 2 * out_c);
+  op.bias = bias_weight(name, out_c, Bias::norm, out_c);
   return node(name, op, {image}, map((image.h - 1) / 2, (image.w - 1) / 2, out_c));
 }
 
-Map Graph::pointwise(const Name& name, const Map& x, std::size_t out_c, const PointwiseOptions& options) {
-  const Map& residual = options.residual;
+Map Graph::pointwise(const Name& name, const Map& x, std::size_t out_c, Activation activation, Bias bias,
+                     const Map& residual, std::size_t trained_out_c) {
   require(!residual || (dense(residual) && residual.pixels() == x.pixels() && residual.c == out_c), name,
           "the residual has another shape");
   Pointwise op;
-  op.activation = options.activation;
-  op.trained_out_c = options.trained_out_c != 0 ? options.trained_out_c : out_c;
+  op.activation = activation;
+  op.trained_out_c = trained_out_c != 0 ? trained_out_c : out_c;
   op.weight = packed_weight(name, x.c, out_c, op.trained_out_c);
-  if (options.bias)
-    op.bias = weight(name, "bias", out_c, (options.norm ? std::uint64_t{2} : std::uint64_t{1}) * op.trained_out_c);
+  op.bias = bias_weight(name, out_c, bias, op.trained_out_c);
   return node(name, op, {x, residual}, map(x.h, x.w, out_c));
+}
+
+int Graph::bias_weight(const Name& layer, std::size_t size, Bias bias, std::size_t trained) {
+  if (bias == Bias::none) return -1;
+  return weight(layer, "bias", size, (bias == Bias::norm ? std::uint64_t{2} : std::uint64_t{1}) * trained);
 }
 
 Map Graph::depthwise(const Name& name, const Map& x, const DepthwiseOptions& options) {
@@ -125,7 +133,7 @@ Map Graph::depthwise(const Name& name, const Map& x, const DepthwiseOptions& opt
   op.dilation = options.dilation;
   op.activation = options.activation;
   op.weight = weight(name("weight").text(), {op.kh, op.kw, x.c}, Layout::plain, std::uint64_t{op.kh} * op.kw * x.c);
-  op.bias = weight(name, "bias", x.c, (options.norm ? std::uint64_t{2} : std::uint64_t{1}) * x.c);
+  op.bias = bias_weight(name, x.c, options.bias, x.c);
   return node(name, op, {x}, map(ceil_div(x.h, op.stride), ceil_div(x.w, op.stride), x.c));
 }
 

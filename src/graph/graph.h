@@ -67,28 +67,34 @@ class Graph {
  public:
   static constexpr std::uint64_t k_max_weight_bytes = std::uint64_t{1} << 31;
 
+  Graph();
+  ~Graph();
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
   /// The image [h, w, 3] in a border of `border` zeros on each side, which the session fills before each run.
   Map image(std::size_t h, std::size_t w, std::size_t border);
 
   /// 3x3 convolution with stride 2 of an image with a border of 1; relu6.
   Map conv3x3s2(const Name& name, const Map& image, std::size_t out_c);
 
-  /// 1x1 convolution or linear layer: activation(x W^T + b) + residual.
-  struct PointwiseOptions {
-    Activation activation = Activation::none;
-    Map residual = {};              ///< shaped as the result; absent by default
-    bool bias = true;               ///< whether it has a bias as it is run
-    bool norm = true;               ///< training has a BatchNorm in place of a bias of its own
-    std::size_t trained_out_c = 0;  ///< rows in training, where the file holds merged ones; 0: out_c
+  /// What a layer adds to its products.
+  enum class Bias : std::uint8_t {
+    none,
+    trained,  ///< a bias of its own
+    norm      ///< what a BatchNorm of training has become
   };
-  Map pointwise(const Name& name, const Map& x, std::size_t out_c, const PointwiseOptions& options);
-  Map pointwise(const Name& name, const Map& x, std::size_t out_c) { return pointwise(name, x, out_c, {}); }
+
+  /// 1x1 convolution or linear layer: activation(x W^T + b) + residual, the residual shaped as the result or absent.
+  /// `trained_out_c` are its rows in training where the file holds merged ones; 0: out_c.
+  Map pointwise(const Name& name, const Map& x, std::size_t out_c, Activation activation = Activation::none,
+                Bias bias = Bias::norm, const Map& residual = {}, std::size_t trained_out_c = 0);
 
   /// Depthwise convolution with bias, kernel kh x kw, zero padding dilation * (k - 1) / 2.
   struct DepthwiseOptions {
     std::size_t kh = 3, kw = 3, stride = 1, dilation = 1;
     Activation activation = Activation::none;
-    bool norm = true;
+    Bias bias = Bias::norm;
   };
   Map depthwise(const Name& name, const Map& x, const DepthwiseOptions& options);
 
@@ -129,9 +135,9 @@ class Graph {
   const std::vector<Node>& nodes() const { return nodes_; }
   const std::vector<Weight>& weights() const { return weights_; }
   const std::vector<Record>& records() const { return records_; }
-  const Placement& placement(const Map& map) const { return placements_[static_cast<std::size_t>(map.id)]; }
   std::size_t map_count() const { return maps_.size(); }
-  const Map& base(const Map& map) const { return maps_[static_cast<std::size_t>(placement(map).base)]; }
+  const Placement& placement(const Map& map) const { return maps_[static_cast<std::size_t>(map.id)].place; }
+  const Map& base(const Map& map) const { return maps_[static_cast<std::size_t>(placement(map).base)].map; }
   const Map& image() const { return image_; }
   std::size_t image_border() const { return border_; }
   const Map& output() const { return output_; }
@@ -141,19 +147,25 @@ class Graph {
   const Status& status() const { return status_; }
 
  private:
+  struct Placed {
+    Map map;
+    Placement place;
+  };
+
   Map map(std::size_t h, std::size_t w, std::size_t c);
+  Map add_map(std::size_t h, std::size_t w, std::size_t c, Placement place);
   Map part(const Map& map, std::size_t h, std::size_t c, std::size_t offset);
   Map node(const Name& name, const Operator& op, std::initializer_list<Map> inputs, const Map& output);
   int weight(std::string name, const Shape& shape, Layout layout, std::uint64_t trained);
   int weight(const Name& layer, const char* part, std::size_t size, std::uint64_t trained);
   int packed_weight(const Name& layer, std::size_t in, std::size_t out, std::size_t trained_out);
+  int bias_weight(const Name& layer, std::size_t size, Bias bias, std::size_t trained);
   bool dense(const Map& map) const;
   void require(bool condition, const Name& name, const char* what);
   void fail(Status status);
 
   std::vector<Node> nodes_;
-  std::vector<Map> maps_;
-  std::vector<Placement> placements_;
+  std::vector<Placed> maps_;
   std::vector<Weight> weights_;
   std::vector<Record> records_;
   Map image_, output_;

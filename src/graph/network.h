@@ -17,7 +17,9 @@ class Network {
 
   /// Height and width the network was trained for.
   virtual Size input_size() const noexcept = 0;
-  /// Describes the network for an input of `size`, ending with Graph::output. The weights are the same for every size.
+  /// Describes the network for an input of `size` in an empty graph, ending with Graph::output. The weights are the same
+  /// for every size. Errors are the graph's status: invalid_shape where a map would be too large or an input too small,
+  /// invalid_file for weights beyond Graph::k_max_weight_bytes.
   virtual void describe(Graph& graph, Size size) const = 0;
 };
 
@@ -33,8 +35,8 @@ const Architecture* find_architecture(std::string_view name) noexcept;
 /// Their names, in quotes, for a message: "'lemore' or 'segformer'".
 std::string architecture_names();
 
-/// The graph of `network` for an input of `size`. Errors    invalid_shape where a map would be too large, invalid_file
-/// for weights beyond Graph::k_max_weight_bytes.
-Result<Graph> describe(const Network& network, Size size);
+/// The network that a configuration describes. Errors    invalid_file; messages begin with `file` and name the field.
+Result<std::unique_ptr<Network>> read_network(const Architecture& architecture, std::string_view config_json,
+                                              const std::string& file);
 
 }  // namespace lemore::graph

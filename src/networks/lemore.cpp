@@ -22,6 +22,8 @@ using json::Field;
 
 namespace {
 
+using Bias = Graph::Bias;
+
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
 std::size_t ceil_div(std::size_t n, int d) { return (n + size(d) - 1) / size(d); }
 
@@ -114,7 +116,7 @@ void LeMoRe::describe(Graph& g, Size input) const {
 
   if (c.classes_only) {
     const Map mean = g.global_mean("mean", tokens);
-    return g.output(g.pointwise("classifier", mean, size(*c.classes_only), {Activation::none, {}, true, false}),
+    return g.output(g.pointwise("classifier", mean, size(*c.classes_only), Activation::none, Bias::trained),
                     graph::OutputKind::class_logits);
   }
   g.output(fusion_head(g, local, tokens, ceil_div(height, c.fusion_stride), ceil_div(width, c.fusion_stride)),
@@ -124,17 +126,17 @@ void LeMoRe::describe(Graph& g, Size input) const {
 /// "CA" of the paper's figure: one gate along the height, one along the width; then the skip.
 Map coordinate_attention(Graph& g, const Name& name, const Map& x, const Map& skip) {
   const Map means = g.axis_means(name("means"), x);
-  const Map reduced = g.pointwise(name("reduce"), means, x.c, {Activation::hardswish});
-  const Map a_h = g.pointwise(name("height"), g.rows(reduced, 0, x.h), x.c, {Activation::sigmoid, {}, true, false});
-  const Map a_w = g.pointwise(name("width"), g.rows(reduced, x.h, x.w), x.c, {Activation::sigmoid, {}, true, false});
+  const Map reduced = g.pointwise(name("reduce"), means, x.c, Activation::hardswish);
+  const Map a_h = g.pointwise(name("height"), g.rows(reduced, 0, x.h), x.c, Activation::sigmoid, Bias::trained);
+  const Map a_w = g.pointwise(name("width"), g.rows(reduced, x.h, x.w), x.c, Activation::sigmoid, Bias::trained);
   return g.gate(name, x, a_h, a_w, skip);
 }
 
 /// Squeeze and excite without reduction; then the skip.
 Map channel_attention(Graph& g, const Name& name, const Map& x, const Map& skip) {
   const Map mean = g.global_mean(name("mean"), x);
-  const Map hidden = g.pointwise(name("fc1"), mean, x.c, {Activation::relu, {}, true, false});
-  const Map a = g.pointwise(name("fc2"), hidden, x.c, {Activation::sigmoid, {}, true, false});
+  const Map hidden = g.pointwise(name("fc1"), mean, x.c, Activation::relu, Bias::trained);
+  const Map a = g.pointwise(name("fc2"), hidden, x.c, Activation::sigmoid, Bias::trained);
   return g.gate(name, x, a, {}, skip);
 }
 
@@ -146,8 +148,8 @@ Map LeMoRe::cartesian_block(Graph& g, const Name& name, const Map& x, std::size_
     for (std::size_t i = 0; i < stage + 2; ++i) n = (n + 1) / 2;
     return size(n);
   };
-  Map y = g.axis_projections(
-      name, x, {c.transverse, c.frontal, c.lateral, halved(c.input.height), halved(c.input.width)});
+  Map y =
+      g.axis_projections(name, x, {c.transverse, c.frontal, c.lateral, halved(c.input.height), halved(c.input.width)});
   y = g.depthwise(name("axial", 0), y, {3, 1, 1, 1, Activation::none});
   y = g.depthwise(name("axial", 1), y, {1, 3, 1, 1, Activation::relu6});
   y = g.depthwise(name("axial", 2), y, {3, 1, 1, dilation, Activation::none});
@@ -173,16 +175,15 @@ Map LeMoRe::nested_layer(Graph& g, const Name& name, const Map& tokens) const {
   if (n.enabled) {
     // The trained network has a value projection per branch; psi multiplies their sum, so the weight file holds the sum.
     const std::size_t trained = queries_keys + size(n.branches) * value;
-    const Map qkv =
-        g.pointwise(name("qkv"), x, queries_keys + value, {Activation::none, {}, true, true, trained});
-    const Map o = g.nested_attention(
-        name, qkv, {size(n.branches), size(n.heads), size(n.key_dim), value, Activation::relu6});
-    x = g.pointwise(name("project"), o, e, {Activation::none, x});
+    const Map qkv = g.pointwise(name("qkv"), x, queries_keys + value, Activation::none, Bias::norm, {}, trained);
+    const Map o =
+        g.nested_attention(name, qkv, {size(n.branches), size(n.heads), size(n.key_dim), value, Activation::relu6});
+    x = g.pointwise(name("project"), o, e, Activation::none, Bias::norm, x);
   }
   const Name ffn = name("ffn");
   Map y = g.pointwise(ffn("expand"), x, e * size(config_.ffn_expansion));
-  y = g.depthwise(ffn("depthwise"), y, {3, 3, 1, 1, Activation::relu6, false});
-  return g.pointwise(ffn("project"), y, e, {Activation::none, x});
+  y = g.depthwise(ffn("depthwise"), y, {3, 3, 1, 1, Activation::relu6, Bias::trained});
+  return g.pointwise(ffn("project"), y, e, Activation::none, Bias::norm, x);
 }
 
 /// Gated fusion of the local features F1..F4 with the global ones, the tokens cut into channel groups:
@@ -196,7 +197,7 @@ Map LeMoRe::fusion_head(Graph& g, const std::vector<Map>& local, const Map& toke
   for (std::size_t i = 0; i < local.size(); ++i) {
     const Name name("fusion", i);
     const Map globl = g.channels(tokens, channel, local[i].c);
-    gates.push_back(g.pointwise(name("gate"), globl, fused_c, {Activation::sigmoid}));
+    gates.push_back(g.pointwise(name("gate"), globl, fused_c, Activation::sigmoid));
     globals.push_back(g.pointwise(name("globl"), globl, fused_c));
     channel += local[i].c;
   }
@@ -207,9 +208,9 @@ Map LeMoRe::fusion_head(Graph& g, const std::vector<Map>& local, const Map& toke
     g.record(name, fused.back());
   }
   const Map sum = g.resize_sum("head.resize", fused, h, w);
-  const Map head = g.pointwise("head.fuse", sum, fused_c, {Activation::relu6});
+  const Map head = g.pointwise("head.fuse", sum, fused_c, Activation::relu6);
   g.record("head.fuse", head);
-  return g.pointwise("head.classifier", head, size(config_.num_classes), {Activation::none, {}, true, false});
+  return g.pointwise("head.classifier", head, size(config_.num_classes), Activation::none, Bias::trained);
 }
 
 void read_residual(ConfigReader& r, const Field& field, InvertedResidual& residual) {

@@ -1,3 +1,4 @@
+#include "core/text.h"
 #include "graph/network.h"
 
 namespace lemore {
@@ -35,11 +36,14 @@ std::string architecture_names() {
   return names;
 }
 
-Result<Graph> describe(const Network& network, Size size) {
-  Graph graph;
-  network.describe(graph, size);
-  if (!graph.status().ok()) return graph.status();
-  return graph;
+Result<std::unique_ptr<Network>> read_network(const Architecture& architecture, std::string_view config_json,
+                                              const std::string& file) {
+  const Result<json::Document> document = json::Document::parse(config_json);
+  if (!document.ok()) return make_error(document.status(), {file, ": config"});
+  ConfigReader reader(file);
+  auto network = architecture.parse(reader, {document->root(), "config"});
+  if (!reader.ok()) return reader.status();
+  return network;
 }
 
 }  // namespace graph

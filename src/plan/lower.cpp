@@ -24,7 +24,9 @@ Value Lowering::at(const graph::Map& map) {
   return value;
 }
 
-const float* Lowering::weight(int index) const { return index < 0 ? nullptr : weights_[static_cast<std::size_t>(index)]; }
+const float* Lowering::weight(int index) const {
+  return index < 0 ? nullptr : weights_[static_cast<std::size_t>(index)];
+}
 
 void Lowering::lower(const Group& group) {
   const graph::Node* nodes = &graph_.nodes()[group.first];

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <numeric>
 
 #include "lemore/tensor.h"
 
@@ -15,11 +14,11 @@ constexpr std::uint64_t align_up(std::uint64_t n) { return (n + k_alignment - 1)
 }  // namespace
 
 MemoryPlan plan_memory(const std::vector<LiveRange>& ranges) {
-  std::vector<std::size_t> order(ranges.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return ranges[a].bytes != ranges[b].bytes ? ranges[a].bytes > ranges[b].bytes : a < b;
-  });
+  std::vector<std::size_t> order;  // the largest first, equal ones as they come
+  for (std::size_t i = 0; i < ranges.size(); ++i)
+    order.insert(std::upper_bound(order.begin(), order.end(), ranges[i].bytes,
+                                  [&](std::uint64_t bytes, std::size_t at) { return bytes > ranges[at].bytes; }),
+                 i);
 
   MemoryPlan plan;
   plan.offsets.assign(ranges.size(), 0);

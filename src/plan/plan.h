@@ -64,7 +64,8 @@ struct Runtime {
   /// number of workers, so a body must compute an element the same way wherever its share begins.
   template <typename Body>
   void split(std::size_t total, std::size_t grain, const Body& body) const {
-    split(total, grain, [](const void* b, const Share& share) { (*static_cast<const Body*>(b))(share); }, &body);
+    split(
+        total, grain, [](const void* b, const Share& share) { (*static_cast<const Body*>(b))(share); }, &body);
   }
 
  private:
@@ -124,7 +125,7 @@ struct Constant {
 
 /// Everything a session needs to know: steps, where each buffer lies, how much memory there is.
 struct Plan {
-  Value input;    ///< the normalised image [h, w, 3] in a border of zeros
+  Value input;  ///< the normalised image [h, w, 3] in a border of zeros
   std::size_t input_border = 0;
   Value output;   ///< logits
   Value scratch;  ///< free for whoever works on the logits afterwards; shares its bytes with dead activations

@@ -7,7 +7,6 @@
 #include "core/text.h"
 #include "image/label_map.h"
 #include "image/preprocess.h"
-#include "api/model_data.h"
 #include "session/slide.h"
 
 namespace lemore {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <new>
 
-#include "api/model_data.h"
+#include "api/build_plan.h"
 #include "core/guard.h"
 #include "core/text.h"
 #include "cpu/kernel_table.h"
@@ -67,7 +67,7 @@ Result<std::unique_ptr<SessionData>> make_session(const Model& model, const Sess
   s->isa = *isa;
   s->runtime.kernels = &kernel_table(*isa);
   s->runtime.parallel = parallel;
-  auto plan = build_plan(model.data(), s->size, {parallel.workers, options.keep_stages, options.fuse});
+  auto plan = build_plan(model.weights(), s->size, {parallel.workers, options.keep_stages, options.fuse});
   if (!plan.ok()) return plan.status();
   s->plan = std::move(*plan);
   if (Status status = allocate(*s); !status.ok()) return status;
@@ -94,7 +94,8 @@ int workers_of(const SessionOptions& options) {
 Result<plan::Plan> plan_session(const Model& model, const SessionOptions& options) {
   if (Status status = check_threads(options); !status.ok()) return status;
   if (const auto isa = choose_isa(options); !isa.ok()) return isa.status();
-  return build_plan(model.data(), input_size(model, options), {workers_of(options), options.keep_stages, options.fuse});
+  return build_plan(model.weights(), input_size(model, options),
+                    {workers_of(options), options.keep_stages, options.fuse});
 }
 
 void Arena::Free::operator()(void* p) const noexcept {

@@ -215,10 +215,10 @@ Result<Safetensors> Safetensors::read(FileBytes bytes, const std::string& file) 
   return out;
 }
 
-const TensorView* Safetensors::find(std::string_view name) const noexcept {
+const NamedTensor* Safetensors::find_named(std::string_view name) const noexcept {
   const auto at = std::lower_bound(tensors_.begin(), tensors_.end(), name,
                                    [](const NamedTensor& tensor, std::string_view key) { return tensor.name < key; });
-  return at != tensors_.end() && at->name == name ? &at->view : nullptr;
+  return at != tensors_.end() && at->name == name ? &*at : nullptr;
 }
 
 const std::string* Safetensors::metadata(std::string_view key) const noexcept {

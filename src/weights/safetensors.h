@@ -44,7 +44,11 @@ class Safetensors {
   /// All tensors, fillers included, sorted by name.
   const std::vector<NamedTensor>& tensors() const noexcept { return tensors_; }
   /// The tensor called `name`, or null.
-  const TensorView* find(std::string_view name) const noexcept;
+  const NamedTensor* find_named(std::string_view name) const noexcept;
+  const TensorView* find(std::string_view name) const noexcept {
+    const NamedTensor* tensor = find_named(name);
+    return tensor != nullptr ? &tensor->view : nullptr;
+  }
   /// The metadata value under `key`, or null.
   const std::string* metadata(std::string_view key) const noexcept;
   /// All metadata, in the order of the file.

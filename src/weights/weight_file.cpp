@@ -10,7 +10,6 @@
 namespace lemore {
 namespace {
 
-
 /// Whether a tensor's name is one of the training form, for instance "stem.conv.weight" or "stem.bn.running_var".
 bool is_training_name(std::string_view name) {
   for (const std::string_view part : {".conv.weight", ".bn.weight", ".bn.bias", ".running_mean", ".running_var"}) {
@@ -137,18 +136,21 @@ struct Problems {
 
 }  // namespace
 
-Result<WeightFile> WeightFile::load(const std::string& path, bool copy) { return check(Safetensors::open(path, copy)); }
+Result<std::shared_ptr<const WeightFile>> WeightFile::load(const std::string& path, bool copy) {
+  return check(Safetensors::open(path, copy));
+}
 
-Result<WeightFile> WeightFile::from_memory(const void* data, std::size_t size, bool copy, const std::string& name) {
+Result<std::shared_ptr<const WeightFile>> WeightFile::from_memory(const void* data, std::size_t size, bool copy,
+                                                                  const std::string& name) {
   return check(Safetensors::from_memory(data, size, copy, name));
 }
 
-Result<WeightFile> WeightFile::check(Result<Safetensors> source) {
+Result<std::shared_ptr<const WeightFile>> WeightFile::check(Result<Safetensors> source) {
   if (!source.ok()) return source.status();
-  WeightFile file;
-  file.source_ = std::move(*source);
-  if (Status status = file.read_metadata(); !status.ok()) return status;
-  return file;
+  const auto file = std::make_shared<WeightFile>();
+  file->source_ = std::move(*source);
+  if (Status status = file->read_metadata(); !status.ok()) return status;
+  return std::shared_ptr<const WeightFile>(file);
 }
 
 Status WeightFile::read_metadata() {
@@ -171,37 +173,42 @@ Status WeightFile::read_metadata() {
     return metadata_error(source_, "architecture", graph::architecture_names(), StatusCode::unsupported);
   architecture_ = *name;
 
+  const std::string* config = source_.metadata("config");
+  if (config == nullptr) return metadata_json(source_, "config").status();
+  config_json_ = *config;
+  auto network = graph::read_network(*architecture, config_json_, file());
+  if (!network.ok()) return network.status();
+  network_ = std::move(*network);
+  graph::Graph graph;
+  network_->describe(graph, network_->input_size());
+  if (!graph.status().ok()) return make_error(graph.status(), {file()});
+  output_kind_ = graph.output_kind();
+  outputs_ = graph.output().c;
+  trained_parameters_ = graph.trained_parameters();
+
   // Every document views the metadata strings, which source_ keeps.
-  const Result<json::Document> config = metadata_json(source_, "config");
   const Result<json::Document> labels = metadata_json(source_, "labels");
   const Result<json::Document> preprocessing = metadata_json(source_, "preprocessing");
   const Result<json::Document> provenance = metadata_json(source_, "provenance");
-  for (const Result<json::Document>* document : {&config, &labels, &preprocessing, &provenance})
+  for (const Result<json::Document>* document : {&labels, &preprocessing, &provenance})
     if (!document->ok()) return document->status();
-  config_json_ = *source_.metadata("config");
-  graph::ConfigReader config_reader(file());
-  network_ = architecture->parse(config_reader, {config->root(), "config"});
-  if (!config_reader.ok()) return config_reader.status();
-  const Result<graph::Graph> graph = graph::describe(*network_, network_->input_size());
-  if (!graph.ok()) return make_error(graph.status(), {file()});
-  output_kind_ = graph->output_kind();
-  outputs_ = graph->output().c;
-  trained_parameters_ = graph->trained_parameters();
-
   json::FieldReader reader(file());
   labels_ = read_labels(reader, {labels->root(), "labels"}, outputs_);
   preprocessing_ = read_preprocessing(reader, {preprocessing->root(), "preprocessing"});
   provenance_ = read_provenance(reader, {provenance->root(), "provenance"});
   if (!reader.ok()) return reader.status();
-  return read_tensors(graph->weights());
+  return read_tensors(graph.weights());
 }
 
 Status WeightFile::read_tensors(const std::vector<graph::Weight>& expected) {
   std::vector<const TensorView*> found;
+  std::vector<bool> known(source_.tensors().size());  // which of the file's tensors are expected
   Problems problems;
   std::size_t copy_bytes = 0;
   for (const graph::Weight& tensor : expected) {
-    const TensorView* view = source_.find(tensor.name);
+    const NamedTensor* named = source_.find_named(tensor.name);
+    const TensorView* view = named != nullptr ? &named->view : nullptr;
+    if (named != nullptr) known[static_cast<std::size_t>(named - source_.tensors().data())] = true;
     found.push_back(view);
     if (view == nullptr || view->shape != tensor.shape || view->dtype != DType::f32) {
       problems.add(tensor.name, {tensor.shape, " of F32"}, view);
@@ -210,13 +217,8 @@ Status WeightFile::read_tensors(const std::vector<graph::Weight>& expected) {
       if (!is_aligned(view->data)) copy_bytes += aligned_size(view->bytes());
     }
   }
-  std::vector<std::string_view> names;
-  for (const graph::Weight& tensor : expected) names.push_back(tensor.name);
-  std::sort(names.begin(), names.end());
-  auto known = names.begin();  // both lists are sorted: one walk finds what is in the file only
   for (const NamedTensor& tensor : source_.tensors()) {
-    while (known != names.end() && *known < tensor.name) ++known;
-    if (known != names.end() && *known == tensor.name) continue;
+    if (known[static_cast<std::size_t>(&tensor - source_.tensors().data())]) continue;
     const bool filler = tensor.name.compare(0, k_filler_prefix.size(), k_filler_prefix) == 0;
     if (filler && tensor.view.dtype == DType::u8) continue;
     problems.add(tensor.name, {filler ? "U8, as fillers are" : "no such tensor for this configuration"}, &tensor.view);

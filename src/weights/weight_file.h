@@ -26,14 +26,15 @@ struct LabelSet {
 /// A weight file of the inference form (weights/README.md), fully checked: metadata, exactly the tensors that the
 /// configuration calls for, all values finite.
 ///
-/// Immutable and movable; views stay valid when it is moved. Reading is safe from any number of threads.
+/// Immutable: reading is safe from any number of threads.
 class WeightFile {
  public:
   /// Opens `path`: mapped, or read when `copy`. Tensors off 64-byte boundaries are copied to aligned memory.
   /// Errors    io_error, invalid_file, unsupported (another architecture or version), out_of_memory.
-  static Result<WeightFile> load(const std::string& path, bool copy = false);
+  static Result<std::shared_ptr<const WeightFile>> load(const std::string& path, bool copy = false);
   /// As load, from bytes that outlive the object unless `copy`; `name` stands for the file in messages.
-  static Result<WeightFile> from_memory(const void* data, std::size_t size, bool copy, const std::string& name);
+  static Result<std::shared_ptr<const WeightFile>> from_memory(const void* data, std::size_t size, bool copy,
+                                                               const std::string& name);
 
   const std::string& file() const noexcept { return source_.file(); }
   const std::string& architecture() const noexcept { return architecture_; }
@@ -56,7 +57,7 @@ class WeightFile {
   std::size_t copied_bytes() const noexcept { return copied_bytes_; }
 
  private:
-  static Result<WeightFile> check(Result<Safetensors> source);
+  static Result<std::shared_ptr<const WeightFile>> check(Result<Safetensors> source);
   Status read_metadata();
   Status read_tensors(const std::vector<graph::Weight>& expected);
 

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "config/lemore_config.h"
 #include "fuzz.h"
+#include "graph/network.h"
 #include "lemore/session.h"
 #include "tests/support/safetensors_writer.h"
 
@@ -48,11 +48,14 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::string text(data + 3, data + size);
   for (char& c : text)  // the writer does not escape them
     if (c == '\n' || c == '\r' || c == '\t') c = ' ';
-  const auto config = parse_lemore_config(text, "fuzz");
-  if (!config.ok()) return 0;
+  const auto network = graph::read_network(*graph::find_architecture("lemore"), text, "fuzz");
+  if (!network.ok()) return 0;
+  graph::Graph graph;
+  (*network)->describe(graph, (*network)->input_size());
+  if (!graph.status().ok()) return 0;
   std::uint64_t floats = 0;
-  for (const LayerSpec& layer : lemore_layers(*config)) floats += layer.floats();
-  if (floats > k_max_floats || config->outputs() > 300) return 0;
+  for (const graph::Weight& weight : graph.weights()) floats += weight.shape.elements();
+  if (floats > k_max_floats || graph.output().c > 300) return 0;
   const std::string file = test::weight_file(text).bytes();
   const auto model = Model::from_memory(file.data(), file.size(), true, "fuzz");
   require(model.ok());

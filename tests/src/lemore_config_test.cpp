@@ -1,10 +1,10 @@
 #include <catch2/catch.hpp>
 
-#include "core/json.h"
+#include "graph/network.h"
 #include "support/files.h"
 #include "support/skip.h"
 #include "support/status_checks.h"
-#include "weights/weight_file.h"
+#include "weights/safetensors.h"
 
 namespace lemore {
 namespace {
@@ -12,76 +12,94 @@ namespace {
 using test::require_error;
 using test::require_ok;
 
-LemoreConfig parse(const std::string& json) {
-  const Result<LemoreConfig> config = parse_lemore_config(json, "some.json");
-  INFO("configuration " << json);
-  require_ok(config);
-  return config.ok() ? *config : LemoreConfig();
+/// Describes the configuration at its own input size.
+Status describe(const std::string& json, graph::Graph& graph) {
+  const auto network = graph::read_network(*graph::find_architecture("lemore"), json, "some.json");
+  if (!network.ok()) return network.status();
+  (*network)->describe(graph, (*network)->input_size());
+  if (!graph.status().ok()) return {graph.status().code(), "some.json: " + graph.status().message()};
+  return {};
+}
+
+/// The graph that a valid configuration describes.
+struct Parsed : graph::Graph {
+  explicit Parsed(const std::string& json) {
+    INFO("configuration " << json);
+    require_ok(describe(json, *this));
+  }
+};
+
+/// The shape of the weight of a name, or "none".
+std::string shape(const graph::Graph& graph, const std::string& name) {
+  for (const graph::Weight& weight : graph.weights())
+    if (weight.name == name) return weight.shape.to_string();
+  return "none";
+}
+
+const graph::Node& node(const graph::Graph& graph, const std::string& name) {
+  for (const graph::Node& node : graph.nodes())
+    if (node.name == name) return node;
+  FAIL("no node is called " << name);
+  return graph.nodes().front();
 }
 
 void refuse(const std::string& json, std::initializer_list<std::string> parts) {
   INFO("configuration " << json);
-  require_error(parse_lemore_config(json, "some.json"), StatusCode::invalid_file, {"some.json: config"});
-  require_error(parse_lemore_config(json, "some.json"), StatusCode::invalid_file, parts);
+  graph::Graph graph;
+  const Status status = describe(json, graph);
+  require_error(status, StatusCode::invalid_file, {"some.json: config"});
+  require_error(status, StatusCode::invalid_file, parts);
 }
 
 TEST_CASE("absent fields take the published values", "[config]") {
-  const LemoreConfig c = parse("{}");
-  CHECK(c.input_h == 512);
-  CHECK(c.input_w == 512);
-  CHECK(c.num_classes == 150);
-  CHECK(c.stem_channels == 16);
-  REQUIRE(c.stages.size() == 4);
-  CHECK(c.token_channels() == 232);
-  CHECK(c.stages[1].down.expansion == 6);
-  CHECK(c.stages[1].down.kernel == 3);
-  CHECK(c.stages[1].blocks.empty());
-  REQUIRE(c.stages[3].blocks.size() == 1);
-  CHECK(c.stages[3].blocks[0].kernel == 5);
-  CHECK((c.transverse && c.frontal && c.lateral && c.skip));
-  CHECK(c.attention == AttentionKind::coordinate);
-  CHECK(c.nested.enabled);
-  CHECK(c.nested.key_dim == 48);
-  CHECK(c.fusion_channels == 128);
-  CHECK_FALSE(c.is_classifier());
-  CHECK(c.outputs() == 150);
+  const Parsed g("{}");
+  CHECK(g.image().h == 514);  // with its border
+  CHECK(g.image().w == 514);
+  CHECK(g.output().c == 150);
+  CHECK(g.output().h == 64);
+  CHECK(g.output_kind() == graph::OutputKind::pixel_logits);
+  CHECK(node(g, "stem").output.c == 16);
+  CHECK(node(g, "nested.2").output.c == 64);
+  CHECK(node(g, "nested.2.ffn.project").output.c == 232);
 }
 
 TEST_CASE("every field is read", "[config]") {
-  const LemoreConfig c = parse(R"({"input_size": [96, 130], "num_classes": 7, "stem_channels": 8,
+  const Parsed g(R"({"input_size": [96, 130], "num_classes": 7, "stem_channels": 8,
       "stages": [{"channels": 12, "down": {"expansion": 1, "kernel": 5}, "blocks": [{"expansion": 4}, {"kernel": 5}]}],
       "views": ["lateral", "transverse"], "dilation": 3, "attention": "channel", "skip": false, "token_stride": 16,
       "nested": {"enabled": true, "layers": 2, "branches": 4, "heads": 3, "key_dim": 9, "value_dim": 6},
       "ffn_expansion": 3, "fusion_channels": 20, "fusion_stride": 4, "classes_only": null})");
-  CHECK(c.input_h == 96);
-  CHECK(c.input_w == 130);
-  CHECK(c.num_classes == 7);
-  CHECK(c.stem_channels == 8);
-  REQUIRE(c.stages.size() == 1);
-  CHECK(c.stages[0].channels == 12);
-  CHECK(c.stages[0].down.expansion == 1);
-  CHECK(c.stages[0].down.kernel == 5);
-  REQUIRE(c.stages[0].blocks.size() == 2);
-  CHECK(c.stages[0].blocks[0].expansion == 4);
-  CHECK(c.stages[0].blocks[0].kernel == 3);
-  CHECK(c.stages[0].blocks[1].expansion == 6);
-  CHECK((c.transverse && !c.frontal && c.lateral));
-  CHECK(c.dilation == 3);
-  CHECK(c.attention == AttentionKind::channel);
-  CHECK_FALSE(c.skip);
-  CHECK(c.token_stride == 16);
-  CHECK(c.nested.layers == 2);
-  CHECK(c.nested.branches == 4);
-  CHECK(c.nested.heads == 3);
-  CHECK(c.nested.key_dim == 9);
-  CHECK(c.nested.value_dim == 6);
-  CHECK(c.ffn_expansion == 3);
-  CHECK(c.fusion_channels == 20);
-  CHECK(c.fusion_stride == 4);
-  CHECK(c.stage_h(0) == 24);
-  CHECK(c.stage_w(0) == 33);  // 130 -> 65 -> 33
-  CHECK(parse(R"({"classes_only": 10, "num_classes": 1000})").outputs() == 10);
-  CHECK(parse(R"({"attention": null})").attention == AttentionKind::none);
+  CHECK(g.image().h == 98);
+  CHECK(g.image().w == 132);
+  CHECK(shape(g, "stem.bias") == "[8]");
+  CHECK(shape(g, "stages.0.down.expand.weight") == "none");
+  CHECK(shape(g, "stages.0.down.depthwise.weight") == "[5, 5, 8]");
+  CHECK(shape(g, "stages.0.blocks.0.expand.bias") == "[48]");
+  CHECK(shape(g, "stages.0.blocks.0.depthwise.weight") == "[3, 3, 48]");
+  CHECK(shape(g, "stages.0.blocks.1.depthwise.weight") == "[5, 5, 72]");
+  CHECK(shape(g, "stages.0.blocks.2.depthwise.weight") == "none");
+  CHECK(shape(g, "stages.1.down.project.weight") == "none");
+  CHECK(shape(g, "stages.0.cartesian.transverse.weight") == "[1, 12, 16]");
+  CHECK(shape(g, "stages.0.cartesian.frontal.weight") == "none");
+  CHECK(shape(g, "stages.0.cartesian.lateral.weight") == "[33, 33]");  // 130 -> 65 -> 33
+  CHECK(node(g, "stages.0.cartesian.axial.2").as<graph::Depthwise>()->dilation == 3);
+  CHECK(shape(g, "stages.0.cartesian.attention.fc1.weight") == "[1, 12, 16]");
+  CHECK_FALSE(node(g, "stages.0.cartesian.attention").inputs[3]);  // no skip
+  CHECK(shape(g, "nested.1.qkv.bias") == "[78]");                  // 2 x 4 x 9 + 6
+  CHECK(shape(g, "nested.2.qkv.bias") == "none");
+  CHECK(node(g, "nested.0").as<graph::NestedAttention>()->heads == 3);
+  CHECK(node(g, "nested.0").output.h == 6);  // tokens: 96 / 16
+  CHECK(shape(g, "nested.0.ffn.expand.bias") == "[36]");
+  CHECK(shape(g, "fusion.0.local.bias") == "[20]");
+  CHECK(shape(g, "head.classifier.bias") == "[7]");
+  CHECK(g.output().h == 24);
+  CHECK(g.output().w == 33);
+  const Parsed classifier(R"({"classes_only": 10, "num_classes": 1000})");
+  CHECK(classifier.output().c == 10);
+  CHECK(classifier.output_kind() == graph::OutputKind::class_logits);
+  const Parsed plain(R"({"attention": null})");
+  for (const graph::Node& n : plain.nodes())
+    CHECK_THAT(n.name, !Catch::Contains("cartesian.attention"));
 }
 
 TEST_CASE("a configuration's wrong fields are refused by name", "[config]") {
@@ -166,56 +184,51 @@ TEST_CASE("the largest bounds still list their layers quickly", "[config]") {
     for (int j = 1; j < 64; ++j) json += ",{}";
     json += "]}";
   }
-  const LemoreConfig c = parse(json + "]}");
-  CHECK(lemore_layers(c).size() > 1500);
-  CHECK(c.stage_h(7) == 1);
+  const Parsed g(json + "]}");
+  CHECK(g.nodes().size() > 1500);
+  CHECK(shape(g, "stages.7.cartesian.frontal.weight") == "[1, 1]");
 }
 
 TEST_CASE("the inference form's tensors of the published network", "[config]") {
-  const std::vector<ExpectedTensor> tensors = inference_tensors(parse("{}"));
-  const auto shape = [&](const std::string& name) {
-    for (const ExpectedTensor& tensor : tensors) {
-      if (tensor.name == name) return tensor.shape.to_string();
-    }
-    return std::string("none");
-  };
-  CHECK(shape("stem.weight") == "[1, 27, 16]");
-  CHECK(shape("stem.bias") == "[16]");
-  CHECK(shape("stages.0.down.expand.weight") == "[6, 16, 16]");
-  CHECK(shape("stages.0.down.expand.bias") == "[96]");
-  CHECK(shape("stages.0.down.depthwise.weight") == "[3, 3, 96]");
-  CHECK(shape("stages.1.down.project.weight") == "[3, 96, 16]");
-  CHECK(shape("stages.1.down.project.bias") == "[40]");
-  CHECK(shape("stages.3.blocks.0.depthwise.weight") == "[5, 5, 576]");
-  CHECK(shape("stages.2.cartesian.transverse.weight") == "[5, 80, 16]");
-  CHECK(shape("stages.2.cartesian.transverse.bias") == "none");
-  CHECK(shape("stages.2.cartesian.frontal.weight") == "[32, 32]");
-  CHECK(shape("stages.0.cartesian.lateral.weight") == "[128, 128]");
-  CHECK(shape("stages.2.cartesian.norm.weight") == "[80]");
-  CHECK(shape("stages.2.cartesian.norm.bias") == "[80]");
-  CHECK(shape("stages.2.cartesian.axial.0.weight") == "[3, 1, 80]");
-  CHECK(shape("stages.2.cartesian.axial.3.weight") == "[1, 3, 80]");
-  CHECK(shape("stages.2.cartesian.axial.3.bias") == "[80]");
-  CHECK(shape("stages.2.cartesian.attention.reduce.weight") == "[5, 80, 16]");
-  CHECK(shape("stages.2.cartesian.attention.height.bias") == "[80]");
-  CHECK(shape("stages.2.cartesian.attention.fc1.weight") == "none");
-  CHECK(shape("nested.2.qkv.weight") == "[22, 232, 16]");  // 2 x 3 x 48 + 64 = 352
-  CHECK(shape("nested.2.qkv.bias") == "[352]");
-  CHECK(shape("nested.0.project.weight") == "[15, 64, 16]");
-  CHECK(shape("nested.0.ffn.expand.weight") == "[29, 232, 16]");
-  CHECK(shape("nested.0.ffn.depthwise.weight") == "[3, 3, 464]");
-  CHECK(shape("nested.0.ffn.project.weight") == "[15, 464, 16]");
-  CHECK(shape("fusion.3.globl.weight") == "[8, 96, 16]");
-  CHECK(shape("head.fuse.weight") == "[8, 128, 16]");
-  CHECK(shape("head.classifier.weight") == "[10, 128, 16]");
-  CHECK(shape("head.classifier.bias") == "[150]");
-  CHECK(shape("classifier.weight") == "none");
+  const Parsed g("{}");
+  CHECK(shape(g, "stem.weight") == "[1, 27, 16]");
+  CHECK(shape(g, "stem.bias") == "[16]");
+  CHECK(shape(g, "stages.0.down.expand.weight") == "[6, 16, 16]");
+  CHECK(shape(g, "stages.0.down.expand.bias") == "[96]");
+  CHECK(shape(g, "stages.0.down.depthwise.weight") == "[3, 3, 96]");
+  CHECK(shape(g, "stages.1.down.project.weight") == "[3, 96, 16]");
+  CHECK(shape(g, "stages.1.down.project.bias") == "[40]");
+  CHECK(shape(g, "stages.3.blocks.0.depthwise.weight") == "[5, 5, 576]");
+  CHECK(shape(g, "stages.2.cartesian.transverse.weight") == "[5, 80, 16]");
+  CHECK(shape(g, "stages.2.cartesian.transverse.bias") == "none");
+  CHECK(shape(g, "stages.2.cartesian.frontal.weight") == "[32, 32]");
+  CHECK(shape(g, "stages.0.cartesian.lateral.weight") == "[128, 128]");
+  CHECK(shape(g, "stages.2.cartesian.norm.weight") == "[80]");
+  CHECK(shape(g, "stages.2.cartesian.norm.bias") == "[80]");
+  CHECK(shape(g, "stages.2.cartesian.axial.0.weight") == "[3, 1, 80]");
+  CHECK(shape(g, "stages.2.cartesian.axial.3.weight") == "[1, 3, 80]");
+  CHECK(shape(g, "stages.2.cartesian.axial.3.bias") == "[80]");
+  CHECK(shape(g, "stages.2.cartesian.attention.reduce.weight") == "[5, 80, 16]");
+  CHECK(shape(g, "stages.2.cartesian.attention.height.bias") == "[80]");
+  CHECK(shape(g, "stages.2.cartesian.attention.fc1.weight") == "none");
+  CHECK(shape(g, "nested.2.qkv.weight") == "[22, 232, 16]");  // 2 x 3 x 48 + 64 = 352
+  CHECK(shape(g, "nested.2.qkv.bias") == "[352]");
+  CHECK(shape(g, "nested.0.project.weight") == "[15, 64, 16]");
+  CHECK(shape(g, "nested.0.ffn.expand.weight") == "[29, 232, 16]");
+  CHECK(shape(g, "nested.0.ffn.depthwise.weight") == "[3, 3, 464]");
+  CHECK(shape(g, "nested.0.ffn.project.weight") == "[15, 464, 16]");
+  CHECK(shape(g, "fusion.3.globl.weight") == "[8, 96, 16]");
+  CHECK(shape(g, "head.fuse.weight") == "[8, 128, 16]");
+  CHECK(shape(g, "head.classifier.weight") == "[10, 128, 16]");
+  CHECK(shape(g, "head.classifier.bias") == "[150]");
+  CHECK(shape(g, "classifier.weight") == "none");
 }
 
 TEST_CASE("the inference form's tensors follow the configuration", "[config]") {
   const auto names = [](const std::string& json) {
     std::string all = " ";
-    for (const ExpectedTensor& tensor : inference_tensors(parse(json))) all += tensor.name + " ";
+    const Parsed g(json);
+    for (const graph::Weight& tensor : g.weights()) all += tensor.name + " ";
     return all;
   };
   using Catch::Contains;
@@ -240,9 +253,9 @@ TEST_CASE("the golden files' configurations are read", "[config][data]") {
   const Result<Safetensors> golden = Safetensors::open(path);
   require_ok(golden);
   REQUIRE(golden->metadata("config") != nullptr);
-  const LemoreConfig config = parse(*golden->metadata("config"));
-  CHECK(config.outputs() == 1000);
-  CHECK(trained_parameters(config) == 1667810);
+  const Parsed g(*golden->metadata("config"));
+  CHECK(g.output().c == 1000);
+  CHECK(g.trained_parameters() == 1667810);
 }
 
 }  // namespace

@@ -78,10 +78,10 @@ TEST_CASE("split covers everything once, whatever the workers", "[plan]") {
         r.parallel.workers = workers;
         std::vector<int> seen(total);
         std::size_t shares = 0;
-        r.split(total, grain, [&](std::size_t begin, std::size_t end, std::size_t worker) {
-          REQUIRE(worker < static_cast<std::size_t>(workers));
+        r.split(total, grain, [&](const plan::Share& share) {
+          REQUIRE(share.worker < static_cast<std::size_t>(workers));
           ++shares;
-          for (std::size_t i = begin; i < end; ++i) ++seen[i];
+          for (std::size_t i = share.begin; i < share.end; ++i) ++seen[i];
         });
         for (const int n : seen) REQUIRE(n == 1);
         REQUIRE(shares <= (total + grain - 1) / grain);

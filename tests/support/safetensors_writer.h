@@ -105,19 +105,23 @@ constexpr const char* k_tiny_config =
     R"( "key_dim": 4, "value_dim": 6}, "fusion_channels": 7})";
 
 /// A weight file of the inference form for a configuration that is valid, its values random in -1..1.
-inline SafetensorsWriter weight_file(const std::string& config_json = k_tiny_config, unsigned seed = 1) {
-  const Result<LemoreConfig> config = parse_lemore_config(config_json, "test");
+inline SafetensorsWriter weight_file(const std::string& config_json = k_tiny_config, unsigned seed = 1,
+                                     const char* architecture = "lemore") {
   SafetensorsWriter writer;
-  if (!config.ok()) return writer;
+  const auto network = graph::read_network(*graph::find_architecture(architecture), config_json, "test");
+  if (!network.ok()) return writer;
+  graph::Graph graph;
+  (*network)->describe(graph, (*network)->input_size());
+  if (!graph.status().ok()) return writer;
   std::string classes;
-  for (int i = 0; i < config->outputs(); ++i) {
+  for (std::size_t i = 0; i < graph.output().c; ++i) {
     classes += (i ? "," : "") + ("{\"name\":\"class " + std::to_string(i)) + "\",\"color\":[" +
                std::to_string(i % 256) + ",20,30]}";
   }
   writer.metadata = {
       {"format", "lemore"},
       {"format_version", "1"},
-      {"architecture", "lemore"},
+      {"architecture", architecture},
       {"config", config_json},
       {"labels", R"({"name":"test","ignore_label":255,"annotation_offset":1,"classes":[)" + classes + "]}"},
       {"preprocessing", R"({"channel_order":"rgb","mean":[123.675,116.28,103.53],"std":[58.395,57.12,57.375],)"
@@ -126,7 +130,7 @@ inline SafetensorsWriter weight_file(const std::string& config_json = k_tiny_con
        R"({"source":"test","source_sha256":"","license":"none","converter":"tests","metrics":{"miou":0.5}})"},
   };
   std::mt19937 random(seed);
-  for (const ExpectedTensor& tensor : inference_tensors(*config)) {
+  for (const graph::Weight& tensor : graph.weights()) {
     std::vector<float> values(tensor.shape.elements());
     for (float& value : values) value = static_cast<float>(random() % 2001) / 1000.0f - 1.0f;
     writer.add(tensor.name, tensor.shape, values);

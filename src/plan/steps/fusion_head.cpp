@@ -94,32 +94,32 @@ void fusion_head(Lowering& l, const Node* nodes, std::size_t node_count) {
     }
   }
 
-  l.plan.step({fuse_node.name.substr(0, fuse_node.name.rfind('.')), "fusion_head", y, macs}, {y, sums, hidden}, h, grain(macs / h),
-              [=](const Runtime& r, const Share& share) {
-                float* sum = r.at(sums.rows(share.worker, 1));
-                float* fused = r.at(hidden.rows(share.worker, 1));
-                RowRing rings[k_max_head_scales];
-                for (std::size_t i = 0; i < count; ++i)
-                  if (parts[i].ring_rows > 0)
-                    rings[i] = {r.at(parts[i].rings.rows(share.worker, 1)), parts[i].ring_rows, parts[i].row_elements()};
-                for (std::size_t row = share.begin; row < share.end; row += strip_rows) {
-                  const std::size_t row_end = std::min(share.end, row + strip_rows);
-                  for (std::size_t at = row; at < row_end; ++at)
-                    for (std::size_t i = 0; i < count; ++i)
-                      parts[i].add(r, at, w, rings[i], i == 0, sum + (at - row) * w * c);
+  l.plan.step(
+      {fuse_node.name.substr(0, fuse_node.name.rfind('.')), "fusion_head", y, macs}, {y, sums, hidden}, h,
+      grain(macs / h), [=](const Runtime& r, const Share& share) {
+        float* sum = r.at(sums.rows(share.worker, 1));
+        float* fused = r.at(hidden.rows(share.worker, 1));
+        RowRing rings[k_max_head_scales];
+        for (std::size_t i = 0; i < count; ++i)
+          if (parts[i].ring_rows > 0)
+            rings[i] = {r.at(parts[i].rings.rows(share.worker, 1)), parts[i].ring_rows, parts[i].row_elements()};
+        for (std::size_t row = share.begin; row < share.end; row += strip_rows) {
+          const std::size_t row_end = std::min(share.end, row + strip_rows);
+          for (std::size_t at = row; at < row_end; ++at)
+            for (std::size_t i = 0; i < count; ++i) parts[i].add(r, at, w, rings[i], i == 0, sum + (at - row) * w * c);
 
-                  kernels::Gemm k = pointwise_gemm(fuse, c, c, activation);
-                  k.m = (row_end - row) * w;
-                  k.lhs = sum;
-                  k.dst = fused;
-                  r.kernels->gemm(k);
-                  k = pointwise_gemm(classifier, c, outputs, Activation::none);
-                  k.m = (row_end - row) * w;
-                  k.lhs = fused;
-                  k.dst = r.at(y) + row * w * outputs;
-                  r.kernels->gemm(k);
-                }
-              });
+          kernels::Gemm k = pointwise_gemm(fuse, c, c, activation);
+          k.m = (row_end - row) * w;
+          k.lhs = sum;
+          k.dst = fused;
+          r.kernels->gemm(k);
+          k = pointwise_gemm(classifier, c, outputs, Activation::none);
+          k.m = (row_end - row) * w;
+          k.lhs = fused;
+          k.dst = r.at(y) + row * w * outputs;
+          r.kernels->gemm(k);
+        }
+      });
   for (const HeadScale& p : parts)
     l.plan.touch({p.local, p.gate, p.globl, p.token_y, p.token_x, p.head_y, p.head_x, p.rings, p.whole});
 }

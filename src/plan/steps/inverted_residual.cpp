@@ -174,8 +174,7 @@ void inverted_residual(Lowering& l, const Node* stem, const Node* nodes) {
   block.ring_rows = l.plan.value(workers, t.ring_rows * t.in_w, e);
   block.convolved_rows = l.plan.value(workers, t.strip_rows * t.tile_w, e);
   if (block.has_stem) block.stem_rows = l.plan.value(workers, t.ring_rows * t.in_w, x.c);
-  macs += std::uint64_t{x.pixels()} * x.c * e +
-          std::uint64_t{y.pixels()} * e * (block.o.kernel * block.o.kernel + y.c);
+  macs += std::uint64_t{x.pixels()} * x.c * e + std::uint64_t{y.pixels()} * e * (block.o.kernel * block.o.kernel + y.c);
   const std::string& last = nodes[2].name;  // "<block>.project"
   l.plan.step({last.substr(0, last.rfind('.')), "inverted_residual", y, macs},
               {x, block.image, block.ring_rows, block.convolved_rows, block.stem_rows, y}, y.h, grain(macs / y.h),

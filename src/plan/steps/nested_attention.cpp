@@ -29,8 +29,8 @@ void lower(Lowering& l, const Node& node, const graph::NestedAttention& o) {
   const std::size_t tiles = (tokens + kernels::k_attention_rows - 1) / kernels::k_attention_rows;
   const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_k)));
   const std::uint64_t macs = std::uint64_t{tokens} * tokens * (o.branches * o.branches * o.key_dim + o.value_dim);
-  l.plan.step({node.name + ".attention", "nested_attention", y, macs, false}, {qkv, keys, scratch, y}, o.heads * tiles, 1,
-              [=](const Runtime& r, const Share& share) {
+  l.plan.step({node.name + ".attention", "nested_attention", y, macs, false}, {qkv, keys, scratch, y}, o.heads * tiles,
+              1, [=](const Runtime& r, const Share& share) {
                 for (std::size_t i = share.begin; i < share.end; ++i) {
                   const std::size_t t = i / tiles, tile = i % tiles;
                   kernels::NestedAttention k;
