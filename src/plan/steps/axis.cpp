@@ -1,3 +1,5 @@
+#include "kernels/ops/average_pool.h"
+#include "kernels/ops/gate.h"
 #include "plan/steps/steps.h"
 
 // Pools, gates and fusion along the axes of a map.
@@ -8,13 +10,24 @@ void lower(Lowering& l, const Node& node, const graph::AxisMeans&) {
   l.plan.step({node.name, "axis_means", y}, {x, y}, 1, 1, [=](const Runtime& r, const Share&) {
     // over the width: one window a row
     r.split(x.h, grain(std::uint64_t{x.w} * x.c), [&](const Share& share) {
-      for (std::size_t row = share.begin; row < share.end; ++row)
-        r.kernels->window_mean({1, x.w, x.c, 0, x.c, r.at(x) + row * x.w * x.c, r.at(y) + row * x.c});
+      kernels::AveragePool k;
+      k.cols = x.w;
+      k.n = k.col_stride = x.c;
+      for (std::size_t row = share.begin; row < share.end; ++row) {
+        k.x = r.at(x) + row * x.w * x.c;
+        k.y = r.at(y) + row * x.c;
+        r.kernels->average_pool(k);
+      }
     });
     // over the height: columns are independent runs
     r.split(x.w, grain(std::uint64_t{x.h} * x.c), [&](const Share& share) {
-      r.kernels->window_mean({x.h, 1, share.count() * x.c, x.w * x.c, 0, r.at(x) + share.begin * x.c,
-                              r.at(y) + (x.h + share.begin) * x.c});
+      kernels::AveragePool k;
+      k.rows = x.h;
+      k.n = share.count() * x.c;
+      k.row_stride = x.w * x.c;
+      k.x = r.at(x) + share.begin * x.c;
+      k.y = r.at(y) + (x.h + share.begin) * x.c;
+      r.kernels->average_pool(k);
     });
   });
 }
@@ -49,8 +62,14 @@ void lower(Lowering& l, const Node& node, const graph::AdaptiveAvgPool&) {
       const std::size_t ty = i / y.w, tx = i % y.w;
       const std::size_t y0 = ty * x.h / y.h, y1 = ((ty + 1) * x.h + y.h - 1) / y.h;
       const std::size_t x0 = tx * x.w / y.w, x1 = ((tx + 1) * x.w + y.w - 1) / y.w;
-      r.kernels->window_mean(
-          {y1 - y0, x1 - x0, x.c, x.w * x.c, x.c, r.at(x) + (y0 * x.w + x0) * x.c, r.at(y) + i * y.stride});
+      kernels::AveragePool k;
+      k.rows = y1 - y0;
+      k.cols = x1 - x0;
+      k.n = k.col_stride = x.c;
+      k.row_stride = x.w * x.c;
+      k.x = r.at(x) + (y0 * x.w + x0) * x.c;
+      k.y = r.at(y) + i * y.stride;
+      r.kernels->average_pool(k);
     }
   });
 }
@@ -61,8 +80,19 @@ void lower(Lowering& l, const Node& node, const graph::GatedFusion&) {
   const Value taps_y = taps(l, gate.h, local.h), taps_x = taps(l, gate.w, local.w);
   l.plan.step({node.name, "gated_fusion", y}, {local, gate, globl, taps_y, taps_x, y}, local.h,
               grain(std::uint64_t{local.w} * local.c * 4), [=](const Runtime& r, const Share& share) {
-                r.kernels->gated_fusion({gate.w, local.c, local.w, share.begin, share.end, taps_at(r, taps_y),
-                                         taps_at(r, taps_x), r.at(local), r.at(gate), r.at(globl), r.at(y)});
+                kernels::GatedFusion k;
+                k.token_w = gate.w;
+                k.c = local.c;
+                k.out_w = local.w;
+                k.row_begin = share.begin;
+                k.row_end = share.end;
+                k.taps_y = taps_at(r, taps_y);
+                k.taps_x = taps_at(r, taps_x);
+                k.local = r.at(local);
+                k.gate = r.at(gate);
+                k.globl = r.at(globl);
+                k.y = r.at(y);
+                r.kernels->gated_fusion(k);
               });
 }
 

@@ -30,8 +30,18 @@ struct HeadScale {
     k.lhs = r.at(local) + row * local.w * local.c;
     k.dst = out;
     r.kernels->gemm(k);
-    r.kernels->gated_fusion({gate.w, gate.c, local.w, 0, count, taps_at(r, token_y) + row, taps_at(r, token_x), out,
-                             r.at(gate), r.at(globl), out});
+    kernels::GatedFusion f;
+    f.token_w = gate.w;
+    f.c = gate.c;
+    f.out_w = local.w;
+    f.row_end = count;
+    f.taps_y = taps_at(r, token_y) + row;
+    f.taps_x = taps_at(r, token_x);
+    f.local = out;
+    f.y = out;
+    f.gate = r.at(gate);
+    f.globl = r.at(globl);
+    r.kernels->gated_fusion(f);
   }
 
   /// Adds row `row` of the head's size to `sum`, or begins it.
@@ -46,10 +56,18 @@ struct HeadScale {
       tap.lo %= static_cast<std::uint32_t>(ring.rows);
       tap.hi %= static_cast<std::uint32_t>(ring.rows);
     }
-    if (same_size)
-      add_rows(r, x + tap.lo * row_elements(), row_elements(), first, sum);
-    else
-      r.kernels->resize({local.w, gate.c, head_w, 0, 1, &tap, taps_at(r, head_x), x, sum, !first});
+    if (same_size) return add_rows(r, x + tap.lo * row_elements(), row_elements(), first, sum);
+    kernels::Resize k;
+    k.w = local.w;
+    k.c = gate.c;
+    k.out_w = head_w;
+    k.row_end = 1;
+    k.taps_y = &tap;
+    k.taps_x = taps_at(r, head_x);
+    k.x = x;
+    k.y = sum;
+    k.accumulate = !first;
+    r.kernels->resize(k);
   }
 };
 

@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include "kernels/ops/conv3x3s2.h"
+#include "kernels/ops/dwconv.h"
 #include "plan/steps/row_ring.h"
 #include "plan/steps/steps.h"
 
@@ -61,7 +63,7 @@ struct Block {
     kernels::Gemm k = pointwise_gemm(expand_layer, x.c, expanded_c, expand_activation);
     k.dst = out;
     if (has_stem) {
-      kernels::StemConv s;
+      kernels::Conv3x3s2 s;
       s.x_stride = image.w * 3;
       s.x = r.at(image) + 2 * row * s.x_stride + 2 * left * 3;
       s.out_w = columns;
@@ -70,7 +72,7 @@ struct Block {
       s.weight = stem_layer.weight;
       s.bias = stem_layer.bias;
       s.y = stem;
-      r.kernels->stem_conv(s);
+      r.kernels->conv3x3s2(s);
       k.m = count * columns;
       k.lhs = stem;
       r.kernels->gemm(k);

@@ -1,6 +1,10 @@
 #include <algorithm>
 
 #include "core/resize_taps.h"
+#include "kernels/ops/add.h"
+#include "kernels/ops/average_pool.h"
+#include "kernels/ops/conv3x3s2.h"
+#include "kernels/ops/dwconv.h"
 #include "plan/steps/steps.h"
 
 namespace lemore::plan::steps {
@@ -26,10 +30,15 @@ Value taps(Lowering& l, std::size_t src, std::size_t dst) {
 const ResizeTap* taps_at(const Runtime& r, const Value& v) { return reinterpret_cast<const ResizeTap*>(r.at(v)); }
 
 void add_rows(const Runtime& r, const float* x, std::size_t n, bool first, float* sum) {
-  if (first)
+  if (first) {
     std::copy(x, x + n, sum);
-  else
-    r.kernels->gate({1, 1, n, x, nullptr, 0, nullptr, sum, sum});
+  } else {
+    kernels::Add k;
+    k.n = n;
+    k.a = x;
+    k.b = k.y = sum;
+    r.kernels->add(k);
+  }
 }
 
 kernels::Gemm pointwise_gemm(const Weights& weights, std::size_t k, std::size_t n, Activation activation) {
@@ -51,7 +60,7 @@ void lower(Lowering& l, const Node& node, const graph::Conv3x3s2& op) {
   const std::uint64_t row_work = std::uint64_t{y.w} * y.c * 27;
   l.plan.step({node.name, "conv3x3s2", y, row_work * y.h}, {x, y}, y.h, grain(row_work),
               [=](const Runtime& r, const Share& share) {
-                kernels::StemConv k;
+                kernels::Conv3x3s2 k;
                 k.x = r.at(x);
                 k.x_stride = x.w * 3;
                 k.out_w = y.w;
@@ -62,7 +71,7 @@ void lower(Lowering& l, const Node& node, const graph::Conv3x3s2& op) {
                 k.bias = weights.bias;
                 k.activation = Activation::relu6;
                 k.y = r.at(y);
-                r.kernels->stem_conv(k);
+                r.kernels->conv3x3s2(k);
               });
 }
 
@@ -116,7 +125,15 @@ void lower(Lowering& l, const Node& node, const graph::Depthwise& op) {
 void lower(Lowering& l, const Node& node, const graph::GlobalMean&) {
   const Value x = l.at(node.inputs[0]), y = l.at(node.output);
   l.plan.step({node.name, "global_mean", y}, {x, y}, 1, 1, [=](const Runtime& r, const Share&) {
-    r.kernels->window_mean({x.h, x.w, x.c, x.w * x.stride, x.stride, r.at(x), r.at(y)});
+    kernels::AveragePool k;
+    k.rows = x.h;
+    k.cols = x.w;
+    k.n = x.c;
+    k.row_stride = x.w * x.stride;
+    k.col_stride = x.stride;
+    k.x = r.at(x);
+    k.y = r.at(y);
+    r.kernels->average_pool(k);
   });
 }
 
@@ -135,8 +152,18 @@ void resize_into(Lowering& l, const std::string& name, const Value& x, const Val
   const Value taps_y = taps(l, x.h, out.h), taps_x = taps(l, x.w, out.w);
   l.plan.step({name, "resize", out}, {x, taps_y, taps_x, out}, out.h, grain(std::uint64_t{out.w} * out.c * 2),
               [=](const Runtime& r, const Share& share) {
-                r.kernels->resize({x.w, x.c, out.w, share.begin, share.end, taps_at(r, taps_y), taps_at(r, taps_x),
-                                   r.at(x), r.at(out), !first});
+                kernels::Resize k;
+                k.w = x.w;
+                k.c = x.c;
+                k.out_w = out.w;
+                k.row_begin = share.begin;
+                k.row_end = share.end;
+                k.taps_y = taps_at(r, taps_y);
+                k.taps_x = taps_at(r, taps_x);
+                k.x = r.at(x);
+                k.y = r.at(out);
+                k.accumulate = !first;
+                r.kernels->resize(k);
               });
 }
 

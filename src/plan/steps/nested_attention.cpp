@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/ops/nested_attention.h"
 #include "plan/steps/steps.h"
 
 namespace lemore::plan::steps {
@@ -18,8 +19,14 @@ void lower(Lowering& l, const Node& node, const graph::NestedAttention& o) {
               [=](const Runtime& r, const Share& share) {
                 for (std::size_t i = share.begin; i < share.end; ++i) {
                   const std::size_t t = i / o.branches, j = i % o.branches;
-                  r.kernels->transpose_keys({tokens, head_k, r.at(qkv) + (o.branches + j) * o.key_dim + t * head_k,
-                                             width, r.at(keys) + i * head_k * row, row});
+                  kernels::TransposeKeys k;
+                  k.tokens = tokens;
+                  k.key_dim = head_k;
+                  k.x = r.at(qkv) + (o.branches + j) * o.key_dim + t * head_k;
+                  k.x_stride = width;
+                  k.y = r.at(keys) + i * head_k * row;
+                  k.y_stride = row;
+                  r.kernels->transpose_keys(k);
                 }
               });
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "graph/graph.h"
+#include "kernels/ops/gemm.h"
 #include "kernels/ops/resize.h"
 #include "plan/lower.h"
 #include "plan/plan.h"
