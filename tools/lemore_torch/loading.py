@@ -67,6 +67,24 @@ def read(path, key=None, prefix="") -> checkpoint.Weights:
     return huggingface.read(path, key, prefix) if Path(path).is_dir() else checkpoint.load(path, key, prefix)
 
 
+def configuration_of(path, key=None, classes=None):
+    """The Config of the network in a file or folder, but for `classes` classes where that is given."""
+    weights = read(path, key)
+    try:
+        given = dict(weights.extras.get("config") or {})
+        if weights.folded:
+            network, told = networks.of_json({"architecture": weights.metadata.get("architecture")}), given
+        else:
+            network, naming = networks.of_state(weights.state)
+            if network is None:
+                raise fields.FieldError("is of no network that is known")
+            told = network.configuration(weights.state, naming, given)
+        told.pop("architecture", None)
+        return network.Config.from_json({**told, **({} if classes is None else {"num_classes": classes})})
+    except fields.FieldError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
 def _labels(weights, config, offset):
     """Labels that the file carries, else generated ones; what is made up is noted."""
     extras, count = weights.extras, config.outputs

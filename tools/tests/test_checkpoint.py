@@ -15,7 +15,7 @@ import pytest
 import convert
 import make_test_goldens
 import toy
-from lemore_torch import checkpoint, safetensors, unpickle
+from lemore_torch import checkpoint, safetensors, starting, unpickle
 from lemore_torch.networks.lemore import Config
 from lemore_torch.networks.lemore import LeMoRe
 
@@ -226,7 +226,7 @@ def converted(model, tmp_path):
 def test_initialise_from_any_wrapping(wrap, model, tmp_path):
     torch.save(wrap(model.state_dict()), tmp_path / "in.pth")
     fresh = LeMoRe(CONFIG)
-    assert "in.pth" in checkpoint.initialise(fresh, tmp_path / "in.pth")
+    assert "in.pth" in starting.initialise(fresh, tmp_path / "in.pth")
     assert torch.equal(logits(fresh), logits(model))
 
 
@@ -235,7 +235,7 @@ def test_folded_files_come_apart_exactly(name, tmp_path):
     value, size = make_test_goldens.GOLDENS[name]
     trained = make_test_goldens.random_model(Config.from_json(value), 11)
     fresh = LeMoRe(trained.config)
-    said = checkpoint.initialise(fresh, converted(trained, tmp_path))
+    said = starting.initialise(fresh, converted(trained, tmp_path))
     assert "folded" in said
     x = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -249,13 +249,13 @@ def test_folded_files_come_apart_exactly(name, tmp_path):
 
 def test_settled_norms_train_as_they_evaluate(model, tmp_path):
     fresh = LeMoRe(CONFIG)
-    checkpoint.initialise(fresh, converted(model, tmp_path))
+    starting.initialise(fresh, converted(model, tmp_path))
     before = logits(fresh)
     batch = torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(5))
     unsettled = (fresh.train()(batch) - model.eval()(batch)).abs().mean()
     fresh = LeMoRe(CONFIG)
-    checkpoint.initialise(fresh, tmp_path / "folded.safetensors")
-    checkpoint.settle_norms(fresh, [batch[:4], batch[4:]])
+    starting.initialise(fresh, tmp_path / "folded.safetensors")
+    starting.settle_norms(fresh, [batch[:4], batch[4:]])
     assert (logits(fresh) - before).abs().max() <= 2e-5 * before.abs().max()  # evaluation is as it was
     evaluated = fresh.eval()(batch)
     settled = (fresh.train()(batch) - evaluated).abs().mean()
@@ -267,7 +267,7 @@ def test_only_the_classes_differ(model, tmp_path):
     fresh = LeMoRe(Config.from_json({**toy.CONFIG, "num_classes": 9}))
     own = fresh.head.classifier.weight.clone()
     for path in (tmp_path / "four.pth", converted(model, tmp_path)):
-        assert "classifier" in checkpoint.initialise(fresh, path)
+        assert "classifier" in starting.initialise(fresh, path)
         assert torch.equal(fresh.head.classifier.weight, own)
         assert torch.allclose(fresh.nested[0].ffn.depthwise.weight, model.nested[0].ffn.depthwise.weight, atol=1e-6)
 
@@ -275,11 +275,11 @@ def test_only_the_classes_differ(model, tmp_path):
 def test_another_size_and_an_imagenet_classifier(model, tmp_path):
     torch.save(model.state_dict(), tmp_path / "m.pth")
     larger = LeMoRe(Config.from_json({**toy.CONFIG, "input_size": [96, 64]}))
-    assert "4 axis operators resampled" in checkpoint.initialise(larger, tmp_path / "m.pth")
+    assert "4 axis operators resampled" in starting.initialise(larger, tmp_path / "m.pth")
     classifier = LeMoRe(Config.from_json({**toy.CONFIG, "classes_only": 10}))
     torch.save(classifier.state_dict(), tmp_path / "c.pth")
     fresh = LeMoRe(CONFIG)
-    assert "head anew" in checkpoint.initialise(fresh, tmp_path / "c.pth")
+    assert "head anew" in starting.initialise(fresh, tmp_path / "c.pth")
     assert torch.equal(fresh.stem.conv.weight, classifier.stem.conv.weight)
 
 
@@ -288,11 +288,11 @@ def test_what_does_not_fit_is_named(model, tmp_path):
     wider = LeMoRe(Config.from_json({**toy.CONFIG, "stem_channels": 16}))
     torch.save(prefixed(state, "module."), tmp_path / "m.pth")
     with pytest.raises(checkpoint.CheckpointError, match="'module.stem.conv.weight' is"):
-        checkpoint.initialise(wider, tmp_path / "m.pth")
+        starting.initialise(wider, tmp_path / "m.pth")
     del state["stages.1.down.project.conv.weight"]
     torch.save(state, tmp_path / "m.pth")
     with pytest.raises(checkpoint.CheckpointError, match="stages.1.down.project.conv.weight"):
-        checkpoint.initialise(LeMoRe(CONFIG), tmp_path / "m.pth")
+        starting.initialise(LeMoRe(CONFIG), tmp_path / "m.pth")
     torch.save({"a.weight": torch.ones(3)}, tmp_path / "m.pth")
     with pytest.raises(checkpoint.CheckpointError, match="does not fit"):
-        checkpoint.initialise(LeMoRe(CONFIG), tmp_path / "m.pth")
+        starting.initialise(LeMoRe(CONFIG), tmp_path / "m.pth")

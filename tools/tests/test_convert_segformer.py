@@ -10,7 +10,7 @@ from test_segformer import in_naming
 
 import convert
 import make_test_goldens
-from lemore_torch import folding, loading, safetensors
+from lemore_torch import folding, loading, safetensors, starting
 from lemore_torch.networks import segformer
 
 import torch
@@ -314,3 +314,18 @@ def test_named_configurations():
         assert isinstance(config, segformer.Config) and config.depths == depths and config.num_classes == 7
     assert loading.configuration("lemore-camvid").num_classes == 11
     assert loading.configuration("lemore", 4).num_classes == 4
+
+
+def test_a_training_starts_from_any_of_them(tmp_path):
+    """A Hugging Face folder for other classes; a classifier's encoder for a segmentation network."""
+    trained = model_of("hf")
+    source = folder(tmp_path / "model", trained, preprocessor=NEW)
+    config = loading.configuration_of(source, classes=3)
+    assert config.num_classes == 3 and config.projection == "linear" and config.head_channels == 10
+    fresh = segformer.SegFormer(config)
+    assert "classifier anew" in starting.initialise(fresh, source)
+    assert torch.equal(fresh.decode_head.fusion_conv.conv.weight, trained.decode_head.fusion_conv.conv.weight)
+    encoder = model_of("nvlabs", 9, type="classifier")
+    torch.save(in_naming(encoder, "nvlabs"), tmp_path / "mit.pth")
+    assert "encoder only" in starting.initialise(fresh, tmp_path / "mit.pth")
+    assert torch.equal(fresh.backbone.layers[2][0].norm.weight, encoder.backbone.layers[2][0].norm.weight)

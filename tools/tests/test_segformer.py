@@ -7,7 +7,7 @@ import pytest
 import segformer_run
 
 import make_test_goldens
-from lemore_torch import checkpoint, folding, loading, networks, safetensors
+from lemore_torch import folding, loading, networks, safetensors, starting
 from lemore_torch.fields import FieldError
 from lemore_torch.networks import segformer
 
@@ -183,5 +183,5 @@ def test_folded_files_start_a_training(tmp_path):
     folder = loading.CONFIGS.parent.parent / "tests" / "golden"
     value, _ = make_test_goldens.SEGFORMERS["segformer/hf"]
     fresh = segformer.SegFormer(segformer.Config.from_json({**value, "num_classes": 3}))
-    said = checkpoint.initialise(fresh, folder / "segformer" / "hf.model.safetensors")
+    said = starting.initialise(fresh, folder / "segformer" / "hf.model.safetensors")
     assert "classifier anew" in said and "folded" in said

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import checkpoint, loading, networks
+from .. import checkpoint, loading, networks, starting
 from ..data import Augmentation, Labels, SegmentationSet, augment, load_label_map
 from ..evaluation import evaluate
 from ..fields import FieldError as ConfigError
@@ -132,15 +132,7 @@ class Trainer:
         if self.args.config:
             config = loading.configuration(path, len(self.labels.names))
         else:
-            value = dict(checkpoint.load(path, self.args.key).extras.get("config") or {})
-            if not value:
-                raise TrainError(f"{path}: carries no configuration; give one with --config")
-            try:
-                network = networks.of_json(value)
-                value.pop("architecture", None)
-                config = network.Config.from_json({**value, "num_classes": len(self.labels.names)})
-            except ConfigError as error:
-                raise TrainError(f"{path}: {error}") from None
+            config = loading.configuration_of(path, self.args.key, len(self.labels.names))
         if self.args.size:
             config = type(config).from_json({**config.to_json(), "input_size": list(self.args.size)})
         return config, path
@@ -191,10 +183,10 @@ class Trainer:
         """The weights of --init in both models. Those of a converted file have no statistics of their own: they get
         those of a few batches."""
         path, key = self.args.init, self.args.key
-        say(checkpoint.initialise(self.model, path, key))
-        if checkpoint.load(path, key).folded:
+        say(starting.initialise(self.model, path, key))
+        if loading.read(path, key).folded:
             order = self.epoch_order()
-            checkpoint.settle_norms(self.model, (self.batch(indices)[0] for indices in self.batches(order)[:SETTLING]))
+            starting.settle_norms(self.model, (self.batch(indices)[0] for indices in self.batches(order)[:SETTLING]))
         self.ema.load_state_dict(self.model.state_dict())
 
     # -- checkpoints -------------------------------------------------------------------------------------------
