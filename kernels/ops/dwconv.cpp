@@ -192,9 +192,7 @@ void f32_dwconv(const DepthwiseConv& args) {
       }
     }
     if (args.activation == Activation::none || args.activation == Activation::relu6) continue;
-    const size_t values = args.out_w * c;
-    for (size_t i = 0; i < values; i += Vec::lanes)  // the others are rare here: a pass of their own
-      store_up_to(activate(load_up_to(y + i, values - i), args.activation), y + i, values - i);
+    activate_values(y, args.out_w * c, args.activation);  // too large for the loops above: a pass of its own
   }
 }
 

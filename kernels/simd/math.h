@@ -32,6 +32,51 @@ LEMORE_INLINE Vec exp(Vec x) {
 /// 1 / (1 + e^-x) within sigmoid_tol_ulp.
 LEMORE_INLINE Vec sigmoid(Vec x) { return set(1.0f) / (set(1.0f) + exp(-x)); }
 
+/// 2^x for x <= 127 within exp2_tol_ulp, about half the work of exp: NaN stays NaN, and what would be below 2^-126.5 is
+/// 0. For softmax, where the largest x is 0.
+///
+/// x = n + r with |r| <= 1/2. Adding 1.5 * 2^23 + 127 rounds x to n and leaves n + 127, the exponent field of 2^n, in
+/// the low bits. 2^r = 1 + r q(r), q of degree 5, the minimax polynomial of the relative error: 2e-9.
+LEMORE_INLINE Vec exp2_softmax(Vec x) {
+  const Vec shift = set(12583039.0f);
+  x = max(set(-127.0f), x);
+  const Vec t = x + shift;
+  const Vec r = x - (t - shift);
+  Vec q = set(1.5353362e-4f);
+  q = mul_add(q, r, set(1.3398875e-3f));
+  q = mul_add(q, r, set(9.61843692e-3f));
+  q = mul_add(q, r, set(5.55033237e-2f));
+  q = mul_add(q, r, set(0.240226477f));
+  q = mul_add(q, r, set(0.693147182f));
+  return mul_add(q, r, set(1.0f)) * low_bits_to_exponent(t);
+}
+
+/// x / 2 * (1 + erf(x / sqrt 2)) within gelu_tol: 0 at -infinity, NaN stays NaN.
+///
+/// Phi(x) = 1/2 + x p(2 x^2 / 5.3^2 - 1), p of degree 14, the minimax polynomial of the absolute error of Phi on
+/// |x| <= 5.3: a third of 2^-24. Beyond, Phi is 0 or 1 to 2^-24. A polynomial because a division costs as much as ten
+/// multiply-adds; in even and odd parts, so that two chains run side by side.
+LEMORE_INLINE Vec gelu(Vec x) {
+  const Vec square = x * x;
+  const Vec t = mul_add(square, set(0.0711997151f), set(-1.0f)), t2 = t * t;
+  Vec even = set(2.83630652e-4f), odd = set(-7.6456595e-4f);
+  even = mul_add(even, t2, set(7.32077227e-4f));
+  odd = mul_add(odd, t2, set(-1.09594723e-3f));
+  even = mul_add(even, t2, set(3.13493237e-3f));
+  odd = mul_add(odd, t2, set(-5.84955094e-3f));
+  even = mul_add(even, t2, set(8.8281678e-3f));
+  odd = mul_add(odd, t2, set(-1.31854741e-2f));
+  even = mul_add(even, t2, set(1.89258363e-2f));
+  odd = mul_add(odd, t2, set(-2.52983011e-2f));
+  even = mul_add(even, t2, set(3.20795216e-2f));
+  odd = mul_add(odd, t2, set(-3.95889319e-2f));
+  even = mul_add(even, t2, set(4.92641628e-2f));
+  odd = mul_add(odd, t2, set(-6.65185079e-2f));
+  even = mul_add(even, t2, set(0.133392558f));
+  const Vec phi = mul_add(mul_add(odd, t, even), x, set(0.5f));
+  return select(square > set(28.09f), max(zero(), x), x * phi);
+}
+
 // Constants first in min and max: they keep a NaN of the second operand.
 LEMORE_INLINE Vec relu(Vec x) { return max(zero(), x); }
 LEMORE_INLINE Vec relu6(Vec x) { return min(set(6.0f), max(zero(), x)); }
@@ -50,8 +95,23 @@ LEMORE_INLINE Vec activate(Vec x, Activation activation) {
       return hardswish(x);
     case Activation::sigmoid:
       return sigmoid(x);
+    case Activation::gelu:
+      return gelu(x);
   }
   return x;
+}
+
+/// n values in place.
+LEMORE_INLINE void activate_values(float* y, size_t n, Activation activation) {
+  size_t i = 0;
+  if (activation == Activation::gelu) {  // hot in a transformer, and long enough that two vectors at once hide more
+    for (; n - i >= 2 * Vec::lanes; i += 2 * Vec::lanes) {
+      const Vec a = gelu(load(y + i)), b = gelu(load(y + i + Vec::lanes));
+      store(a, y + i);
+      store(b, y + i + Vec::lanes);
+    }
+  }
+  for (; i < n; i += Vec::lanes) store_up_to(activate(load_up_to(y + i, n - i), activation), y + i, n - i);
 }
 
 }  // namespace lemore::kernels::LEMORE_ISA_NAME

@@ -22,7 +22,8 @@
 //   reduce      reduce_add (lane i with lane i + lanes / 2, and so on), reduce_min, reduce_max (of lanes without NaN)
 //   denormals   as IEEE 754 has them, but on neon of 32-bit Arm zero, of the same sign, going in and coming out.
 //   integers    + - and reduce_min of Int; to_int (nearest, ties to even, |x| < 2^22; unspecified for NaN), to_float,
-//               pow2(n) = 2^n for -126 <= n <= 127, half(n) = floor(n / 2).
+//               pow2(n) = 2^n for -126 <= n <= 127, half(n) = floor(n / 2); low_bits_to_exponent(v): the float whose sign
+//               and exponent are the lowest 9 bits of v, and whose mantissa is 0.
 
 #include <stddef.h>
 #include <stdint.h>

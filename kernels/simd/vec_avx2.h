@@ -94,6 +94,9 @@ LEMORE_INLINE Vec to_float(Int a) { return {_mm256_cvtepi32_ps(a.v)}; }
 LEMORE_INLINE Vec pow2(Int n) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n.v, _mm256_set1_epi32(127)), 23))};
 }
+LEMORE_INLINE Vec low_bits_to_exponent(Vec v) {
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v.v), 23))};
+}
 LEMORE_INLINE int32_t reduce_min(Int a) { return reduce_min8(a.v); }
 
 }  // namespace lemore::kernels::LEMORE_ISA_NAME

@@ -95,6 +95,9 @@ LEMORE_INLINE Vec to_float(Int a) { return {_mm512_cvtepi32_ps(a.v)}; }
 LEMORE_INLINE Vec pow2(Int n) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n.v, _mm512_set1_epi32(127)), 23))};
 }
+LEMORE_INLINE Vec low_bits_to_exponent(Vec v) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(v.v), 23))};
+}
 LEMORE_INLINE int32_t reduce_min(Int a) {
   return reduce_min8(_mm256_min_epi32(_mm512_castsi512_si256(a.v), _mm512_extracti64x4_epi64(a.v, 1)));
 }

@@ -149,6 +149,9 @@ LEMORE_INLINE Int to_int(Vec a) {
 #endif
 LEMORE_INLINE Vec to_float(Int a) { return {vcvtq_f32_s32(a.v)}; }
 LEMORE_INLINE Vec pow2(Int n) { return {vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n.v, vdupq_n_s32(127)), 23))}; }
+LEMORE_INLINE Vec low_bits_to_exponent(Vec v) {
+  return {vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(v.v), 23))};
+}
 #if defined(__aarch64__)
 LEMORE_INLINE int32_t reduce_min(Int a) { return vminvq_s32(a.v); }
 #else

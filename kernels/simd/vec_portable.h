@@ -111,6 +111,7 @@ LEMORE_INLINE Int to_int(Vec a) {
 }
 LEMORE_INLINE Vec to_float(Int a) { return {__builtin_convertvector(a.v, Float4)}; }
 LEMORE_INLINE Vec pow2(Int n) { return {(Float4)(((UInt4)n.v + 127u) << 23)}; }
+LEMORE_INLINE Vec low_bits_to_exponent(Vec v) { return {(Float4)((UInt4)v.v << 23)}; }
 LEMORE_INLINE int32_t reduce_min(Int a) {
   const int32_t x = a.v[0] < a.v[2] ? a.v[0] : a.v[2], y = a.v[1] < a.v[3] ? a.v[1] : a.v[3];
   return x < y ? x : y;

@@ -45,7 +45,7 @@ struct Problem {
     args.x_rows = h;
     args.weight = weight.data();
     args.bias = random.flip() ? bias.data() : nullptr;
-    args.activation = static_cast<Activation>(random.below(5));
+    args.activation = static_cast<Activation>(random.below(6));
     args.y = y.data();
   }
 };

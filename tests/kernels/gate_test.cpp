@@ -82,11 +82,12 @@ void check_scale_bias(const KernelTable& table, std::size_t pixels, std::size_t 
     const double product = static_cast<double>(input[at]) * static_cast<double>(scale[at % c]);
     const double bias_at = static_cast<double>(bias[at % c]);
     const double expected = at == spoilt ? std::nan("") : reference::activate(product + bias_at, activation);
-    // Two roundings of the sum; hardswish (slope at most 1.5) and sigmoid (slope at most 1/4) add their own.
+    // Two roundings of the sum; hardswish (slope at most 1.5), gelu (1.13) and sigmoid (1/4) add their own.
     const double sum = std::fabs(product) + std::fabs(bias_at);
     const double tolerance =
         activation == Activation::sigmoid
             ? k_eps * (sum + 2 * static_cast<double>(kernels::sigmoid_tol_ulp) * std::fabs(expected))
+        : activation == Activation::gelu      ? (3 + static_cast<double>(kernels::gelu_tol)) * k_eps * sum
         : activation == Activation::hardswish ? 8 * k_eps * (sum + 3.0)
                                               : 2 * k_eps * sum;
     comparison.element({at / c, at % c}, expected, static_cast<double>(y[at]), tolerance);
@@ -117,8 +118,8 @@ TEST_CASE("gate multiplies by what is there and adds the skip", "[kernels][gate]
 TEST_CASE("scale_bias scales, shifts and activates", "[kernels][gate]") {
   for_each_table([](const KernelTable& table) {
     std::uint64_t seed = 2000;
-    for (const auto activation :
-         {Activation::none, Activation::relu, Activation::relu6, Activation::hardswish, Activation::sigmoid})
+    for (const auto activation : {Activation::none, Activation::relu, Activation::relu6, Activation::hardswish,
+                                  Activation::sigmoid, Activation::gelu})
       for (const std::size_t c : {1, 3, 7, 8, 9, 12, 16, 17, 20, 28, 40, 150})
         for (const bool in_place : {false, true}) check_scale_bias(table, 5, c, activation, in_place, ++seed);
   });

@@ -229,8 +229,8 @@ TEST_CASE("packed and plain products have the same bits", "[kernels][gemm]") {
 
 TEST_CASE("NaN passes through a product and its activation", "[kernels][gemm]") {
   for_each_table([](const kernels::KernelTable& table) {
-    for (const Activation activation :
-         {Activation::none, Activation::relu, Activation::relu6, Activation::hardswish, Activation::sigmoid}) {
+    for (const Activation activation : {Activation::none, Activation::relu, Activation::relu6, Activation::hardswish,
+                                        Activation::sigmoid, Activation::gelu}) {
       Options o;
       o.activation = activation;
       Problem problem(9, 19, 5, o, 11);

@@ -20,6 +20,12 @@ void probe_exp(size_t n, const float* x, float* y) {
 void probe_sigmoid(size_t n, const float* x, float* y) {
   map(n, x, y, [](Vec v) { return activate(v, Activation::sigmoid); });
 }
+void probe_exp2_softmax(size_t n, const float* x, float* y) {
+  map(n, x, y, [](Vec v) { return exp2_softmax(v); });
+}
+void probe_gelu(size_t n, const float* x, float* y) {
+  map(n, x, y, [](Vec v) { return activate(v, Activation::gelu); });
+}
 void probe_relu6(size_t n, const float* x, float* y) {
   map(n, x, y, [](Vec v) { return activate(v, Activation::relu6); });
 }
@@ -124,7 +130,7 @@ const char* probe_first_failure() {
 }  // namespace
 
 extern const SimdProbe simd_probe;
-const SimdProbe simd_probe = {Vec::lanes,      probe_exp,    probe_sigmoid, probe_relu6,
-                              probe_hardswish, probe_copy_n, probe_copy_u8, probe_first_failure};
+const SimdProbe simd_probe = {Vec::lanes,  probe_exp,       probe_sigmoid, probe_exp2_softmax, probe_gelu,
+                              probe_relu6, probe_hardswish, probe_copy_n,  probe_copy_u8,      probe_first_failure};
 
 }  // namespace lemore::kernels::LEMORE_ISA_NAME

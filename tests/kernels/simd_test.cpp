@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/simd/tolerance.h"
+#include "reference/activation.h"
 #include "support/kernel_test.h"
 
 #define LEMORE_DECLARE_PROBE(isa)          \
@@ -138,6 +139,51 @@ TEST_CASE("exp and sigmoid stay within their tolerance", "[kernels][simd]") {
       probe.exp(1, &x, &y);
       CHECK(std::fabs(y - std::exp(static_cast<double>(x))) <= 0x1p-126);
     }
+  });
+}
+
+TEST_CASE("exp2_softmax stays within its tolerance", "[kernels][simd]") {
+  for_each_table([](const kernels::KernelTable& table) {
+    const SimdProbe& probe = probe_of(table);
+    const auto error = worst_error(
+        probe.exp2_softmax, [](double x) { return std::exp2(x); }, -126.0f, 127.0f, 997);
+    CAPTURE(error.second);
+    CHECK(error.first <= kernels::exp2_tol_ulp);
+    const float x[] = {-126.25f, -126.75f, -127.0f, -130.0f, -1e4f, -1e30f, -k_infinity, 0.0f, -0.0f, 3.0f, k_nan};
+    float y[std::size(x)];
+    probe.exp2_softmax(std::size(x), x, y);
+    CHECK(std::fabs(y[0] - std::exp2(x[0])) <= 0x1p-126f);
+    for (std::size_t i = 1; i < 7; ++i) CHECK(y[i] == 0.0f);
+    CHECK((y[7] == 1.0f && y[8] == 1.0f && y[9] == 8.0f && std::isnan(y[10])));
+  });
+}
+
+TEST_CASE("gelu stays within its tolerance", "[kernels][simd]") {
+  const auto exact = [](double x) { return reference::activate(x, kernels::Activation::gelu); };
+  for_each_table([&](const kernels::KernelTable& table) {
+    const SimdProbe& probe = probe_of(table);
+    // 2 million values where it bends, 2^16 of all magnitudes, and where the polynomial ends.
+    std::vector<float> x;
+    for (int i = -(1 << 20); i <= 1 << 20; ++i) x.push_back(static_cast<float>(i) * (6.0f / (1 << 20)));
+    for (std::uint32_t bits = 0; bits < 0x7f800000u; bits += 0x7f800000u >> 15)
+      for (const std::uint32_t sign : {0u, 0x80000000u}) x.push_back(from_bits(sign | bits));
+    for (const float sign : {-1.0f, 1.0f})
+      for (float v = 5.2999f; v < 5.3001f; v = std::nextafter(v, 6.0f)) x.push_back(sign * v);
+    std::vector<float> y(x.size());
+    probe.gelu(x.size(), x.data(), y.data());
+    double worst = 0, at = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double magnitude = std::fabs(static_cast<double>(x[i]));
+      const double error = std::fabs(y[i] - exact(x[i])) / std::max(magnitude * k_eps, 0x1p-149);
+      if (!(error <= worst)) worst = error, at = x[i];
+    }
+    CAPTURE(at);
+    CHECK(worst <= static_cast<double>(kernels::gelu_tol));
+    const float corners[] = {0.0f, k_infinity, -k_infinity, k_nan, 3e38f, -3e38f};
+    float results[std::size(corners)];
+    probe.gelu(std::size(corners), corners, results);
+    CHECK((results[0] == 0.0f && results[1] == k_infinity && results[2] == 0.0f && std::isnan(results[3])));
+    CHECK((results[4] == 3e38f && results[5] == 0.0f));
   });
 }
 

@@ -20,6 +20,8 @@ inline double activate(double x, kernels::Activation activation) {
       return x * clamp(x + 3.0, 6.0) / 6.0;
     case kernels::Activation::sigmoid:
       return 1.0 / (1.0 + std::exp(-x));
+    case kernels::Activation::gelu:
+      return x == -HUGE_VAL ? 0.0 : 0.5 * x * std::erfc(-x * std::sqrt(0.5));
   }
   return x;
 }

@@ -10,6 +10,8 @@ struct SimdProbe {
   /// Applies a function to n values.
   void (*exp)(size_t n, const float* x, float* y);
   void (*sigmoid)(size_t n, const float* x, float* y);
+  void (*exp2_softmax)(size_t n, const float* x, float* y);
+  void (*gelu)(size_t n, const float* x, float* y);
   void (*relu6)(size_t n, const float* x, float* y);
   void (*hardswish)(size_t n, const float* x, float* y);
   /// Copies n <= lanes values with load_n and store_n, and the lanes that load_n filled to rest[0..lanes - n).
