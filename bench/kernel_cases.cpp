@@ -8,6 +8,7 @@
 
 #include "bench/values.h"
 #include "core/resize_taps.h"
+#include "core/resize_u8_taps.h"
 #include "kernels/contracts.h"
 
 namespace lemore::bench {
@@ -46,6 +47,17 @@ class Noted {
     return reach;
   }
   void taps_of(const ResizeTap*, std::size_t, std::size_t) {}
+  std::size_t resample_taps(const kernels::ResampleTap* taps, const std::int32_t*, std::size_t, std::size_t begin,
+                            std::size_t n) {
+    const std::size_t reach = n > 0 ? taps[begin + n - 1].begin + taps[begin + n - 1].count - taps[begin].begin : 0;
+    number("from", reach);
+    return reach;
+  }
+  std::size_t linear_taps(const char* name, const kernels::LinearTapU8* taps, std::size_t begin, std::size_t end) {
+    const std::size_t reach = end > begin ? taps[end - 1].hi + std::size_t{1} - taps[begin].lo : 0;
+    number(name, reach);
+    return reach;
+  }
   template <typename T>
   void memory(T*, std::size_t, float = 0, float = 0) {}
   template <typename T>
@@ -79,6 +91,29 @@ class Made {
     taps_.emplace_back(to);
     core::resize_taps(from, to, taps_.back().data());
     taps = taps_.back().data();
+  }
+  std::size_t resample_taps(const kernels::ResampleTap*& taps, const std::int32_t*& weights, std::size_t& weight_stride,
+                            std::size_t, std::size_t to) {
+    const std::size_t from = shape_["from"];
+    if (from == 0 || to == 0) return 0;
+    weight_stride = core::resample_weights(from, to);
+    resample_taps_.emplace_back(to);
+    integers_.emplace_back(to * weight_stride);
+    core::resample_taps(from, to, resample_taps_.back().data(), integers_.back().data());
+    taps = resample_taps_.back().data();
+    weights = integers_.back().data();
+    return from;
+  }
+  std::size_t linear_taps(const char* name, const kernels::LinearTapU8*& taps, std::size_t begin, std::size_t end) {
+    const std::size_t from = shape_[name];
+    linear_taps_.emplace_back(end - begin);
+    if (from > 0) core::linear_taps_u8(from, end - begin, false, linear_taps_.back().data());
+    taps = linear_taps_.back().data();
+    return from;
+  }
+  void memory(std::int32_t*& p, std::size_t n) {
+    integers_.emplace_back(n);
+    p = integers_.back().data();
   }
   void memory(const float*& p, std::size_t n, float low = -1.0f, float high = 1.0f) { p = floats(n, low, high); }
   void memory(float*& p, std::size_t n, float low = -1.0f, float high = 1.0f) { p = floats(n, low, high); }
@@ -122,7 +157,10 @@ class Made {
   KernelShape shape_;
   std::vector<std::vector<float>> floats_;
   std::vector<std::vector<std::uint8_t>> bytes_;
+  std::vector<std::vector<std::int32_t>> integers_;
   std::vector<std::vector<ResizeTap>> taps_;
+  std::vector<std::vector<kernels::ResampleTap>> resample_taps_;
+  std::vector<std::vector<kernels::LinearTapU8>> linear_taps_;
 };
 
 // A struct for each kernel: its arguments, its name and its place in the table.
