@@ -89,7 +89,7 @@ int Graph::packed_weight(const Name& layer, std::size_t in, std::size_t out, std
 }
 
 std::uint64_t Graph::trained_parameters() const {
-  std::uint64_t sum = 0;
+  std::uint64_t sum = folded_parameters_;
   for (const Weight& w : weights_) sum += w.trained;
   return sum;
 }

@@ -90,6 +90,12 @@ class Graph {
   Map pointwise(const Name& name, const Map& x, std::size_t out_c, Activation activation = Activation::none,
                 Bias bias = Bias::norm, const Map& residual = {}, std::size_t trained_out_c = 0);
 
+  /// sum = activation(sum + x W^T + b), in the place of `sum`; b is "<bias_name>.bias", of a norm.
+  Map pointwise_onto(const Name& name, const Name& bias_name, const Map& x, const Map& sum, Activation activation);
+
+  /// Convolution with bias: kernel x kernel, zero padding on each side.
+  Map conv(const Name& name, const Map& x, std::size_t out_c, std::size_t kernel, std::size_t stride, std::size_t pad);
+
   /// Depthwise convolution with bias, kernel kh x kw, zero padding dilation * (k - 1) / 2.
   struct DepthwiseOptions {
     std::size_t kh = 3, kw = 3, stride = 1, dilation = 1;
@@ -121,11 +127,27 @@ class Graph {
   /// Sum of the maps, each resized to h x w (bilinear, half-pixel centres).
   Map resize_sum(const Name& name, const std::vector<Map>& maps, std::size_t h, std::size_t w);
 
+  /// Layer normalisation over channels; `affine` where the file holds scale and shift, else they are folded elsewhere.
+  Map layer_norm(const Name& name, const Map& x, float eps, bool affine);
+  /// softmax(q k^T) v of each head, whose channels lie together; kv holds keys, then values. The scale is in q.
+  Map attention(const Name& name, const Map& q, const Map& kv, std::size_t heads);
+  /// Largest value of each kernel x kernel window, without padding.
+  Map max_pool(const Name& name, const Map& x, std::size_t kernel, std::size_t stride);
+  /// Offset learning's three steps, with `classes` class vectors of x.c channels ("<name>.cls_repr").
+  Map class_affinity(const Name& name, const Map& x, std::size_t classes);
+  Map class_offset(const Name& name, const Map& x, const Map& affinity);
+  Map offset_logits(const Name& name, const Map& x, const Map& affinity, const Map& moved);
+
   /// Maps of one size with their channels side by side, without copying: the nodes that compute them write into it.
   Map concat(const std::vector<Map>& maps);
   /// Rows, or channels, begin..begin + count of a map, in place.
   Map rows(const Map& map, std::size_t begin, std::size_t count);
   Map channels(const Map& map, std::size_t begin, std::size_t count);
+
+  /// Parameters of the trained network that have no weight of their own here: folded, or not used.
+  void count_parameters(std::uint64_t parameters) { folded_parameters_ += parameters; }
+  /// Multiply-accumulates that the trained network needs beyond those of the nodes, where these are a rewritten form.
+  void count_macs(std::uint64_t macs) { rewritten_macs_ += macs; }
 
   /// Names a map that is complete now, so that it can be compared with PyTorch's.
   void record(const Name& name, const Map& map);
@@ -144,6 +166,7 @@ class Graph {
   OutputKind output_kind() const { return kind_; }
   /// Parameters that training learns: BatchNorm's weight and bias included, running statistics not.
   std::uint64_t trained_parameters() const;
+  std::uint64_t rewritten_macs() const { return rewritten_macs_; }
   const Status& status() const { return status_; }
 
  private:
@@ -171,7 +194,7 @@ class Graph {
   Map image_, output_;
   std::size_t border_ = 0;
   OutputKind kind_ = OutputKind::pixel_logits;
-  std::uint64_t weight_bytes_ = 0;
+  std::uint64_t weight_bytes_ = 0, folded_parameters_ = 0, rewritten_macs_ = 0;
   Status status_;
 };
 

@@ -25,7 +25,7 @@ struct Conv3x3s2 {
   int weight = -1, bias = -1;
 };
 
-/// Inputs: x, residual.
+/// Inputs: x, residual, and the map that the products are added to before the activation, whose place the result takes.
 struct Pointwise {
   int weight = -1, bias = -1;
   Activation activation = Activation::none;
@@ -63,7 +63,44 @@ struct GatedFusion {};
 
 struct ResizeSum {};
 
-using Operator = std::variant<Conv3x3s2, Pointwise, Depthwise, AxisProjections, AxisMeans, GlobalMean, Gate,
+/// Convolution with any kernel, stride and zero padding. Inputs: x.
+struct Conv {
+  int weight = -1, bias = -1;
+  std::size_t kernel = 1, stride = 1, pad = 0;
+};
+
+/// Layer normalisation over the channels of each pixel.
+struct LayerNorm {
+  int scale = -1, shift = -1;
+  float eps = 1e-5f;
+};
+
+/// Multi-head attention: softmax(q k^T) v, the scale in q. Inputs: q [.., c]; keys and values side by side [.., 2 c].
+struct Attention {
+  std::size_t heads = 1;
+};
+
+struct MaxPool {
+  std::size_t kernel = 2, stride = 2;
+};
+
+// Offset learning (OffSeg): features E [h, w, c], class vectors R [classes, c].
+
+/// E R^T: [h, w, classes]. Inputs: E.
+struct ClassAffinity {
+  int classes = -1;
+};
+/// R + (softmax over the pixels of the affinity)^T E, projected, transposed: [1, c, classes]. Inputs: E, affinity.
+struct ClassOffset {
+  int classes = -1, projection = -1;
+};
+/// (E + (softmax over the classes of the affinity) R, projected) times the moved class vectors: [h, w, classes].
+/// Inputs: E, affinity, the result of ClassOffset.
+struct OffsetLogits {
+  int classes = -1, projection = -1;
+};
+
+using Operator = std::variant<Conv, LayerNorm, Attention, MaxPool, ClassAffinity, ClassOffset, OffsetLogits, Conv3x3s2, Pointwise, Depthwise, AxisProjections, AxisMeans, GlobalMean, Gate,
                               AdaptiveAvgPool, NestedAttention, GatedFusion, ResizeSum>;
 
 }  // namespace lemore::graph
