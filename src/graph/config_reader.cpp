@@ -16,6 +16,11 @@ void ConfigReader::boolean(const Field& object, const char* key, bool& value) {
   if (field.value) value = boolean(field);
 }
 
+void ConfigReader::number(const Field& object, const char* key, double low, double high, float& value) {
+  const Field field = object.member(key);
+  if (field.value) value = number(field, low, high);
+}
+
 void ConfigReader::integers(const Field& object, const char* key, std::size_t count, int low, int high, int* values) {
   const Field field = object.member(key);
   if (!field.value) return;

@@ -71,7 +71,8 @@ Map Graph::class_offset(const Name& name, const Map& x, const Map& affinity) {
 Map Graph::offset_logits(const Name& name, const Map& x, const Map& affinity, const Map& moved) {
   OffsetLogits op;
   op.classes = nodes_.back().as<ClassOffset>() != nullptr ? nodes_.back().as<ClassOffset>()->classes : -1;
-  require(op.classes >= 0 && dense(moved) && moved.w == x.c && moved.c == affinity.c, name, "needs the class vectors before it");
+  require(op.classes >= 0 && dense(moved) && moved.w == x.c && moved.c == affinity.c, name,
+          "needs the class vectors before it");
   const Name projection = name("feat_offset_proj");
   op.projection = packed_weight(projection, x.c, x.c, x.c);
   return node(name("raw"), op, {x, affinity, moved}, map(x.h, x.w, affinity.c));

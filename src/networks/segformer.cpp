@@ -98,8 +98,7 @@ Map SegFormer::block(Graph& g, const Name& name, std::size_t s, const Map& t) co
   const Map y = g.layer_norm(name("norm1"), t, c.norm_eps, false);
   const Map q = g.pointwise(attention("q"), y, channels, Activation::none, Bias::trained);
   Map z = y;
-  if (r > 1)
-    z = g.layer_norm(outer("norm"), g.conv(outer("sr"), y, channels, r, r, 0), c.reduction_norm_eps, false);
+  if (r > 1) z = g.layer_norm(outer("norm"), g.conv(outer("sr"), y, channels, r, r, 0), c.reduction_norm_eps, false);
   const Map kv = g.pointwise(attention("kv"), z, 2 * channels, Activation::none, Bias::none);
   g.count_parameters(2 * std::uint64_t{channels});  // their biases
   const Map mixed = g.attention(attention, q, kv, size(c.heads[s]));
@@ -187,28 +186,29 @@ void read_backbone(ConfigReader& r, const Field& config, Config& c) {
   r.number(field, "reduction_norm_eps", 1e-12, 1, c.reduction_norm_eps);
   if (!r.ok()) return;
   for (std::size_t s = 0; s < k_stages; ++s) {
-    const std::string stage = join({"stage ", s});
-    const Field part = field.part(stage);
+    const auto item = [&](const char* key) { return join({key, "[", s, "]"}); };
+    const std::string channels = item("channels"), patch = item("patch_sizes"), wide = item("channels x mlp_ratios");
     if (c.channels[s] % c.heads[s] != 0)
-      r.fail(part, {"channels that are a multiple of heads (", c.heads[s], ")"}, join({c.channels[s]}));
-    if (c.patch_sizes[s] % 2 == 0) r.fail(part, {"an odd patch size"}, join({c.patch_sizes[s]}));
-    r.at_most(part, "channels x mlp_ratio", std::int64_t{c.channels[s]} * c.mlp_ratios[s], r.k_max_wide_channels);
+      r.fail(field.part(channels), {"a multiple of heads (", c.heads[s], ")"}, join({c.channels[s]}));
+    if (c.patch_sizes[s] % 2 == 0) r.fail(field.part(patch), {"an odd number"}, join({c.patch_sizes[s]}));
+    r.at_most(field, wide.c_str(), std::int64_t{c.channels[s]} * c.mlp_ratios[s], r.k_max_wide_channels);
   }
 }
 
 void read_head(ConfigReader& r, const Field& config, Config& c) {
   const Field field = config.member("head");
   if (!field.value) return;
-  if (!r.object(field, {"type", "channels", "projection", "classifier"})) return;
   int type = 0;
   r.choice(field, "type", {"segformer", "classifier"}, type);
   c.is_classifier = type == 1;
+  if (c.is_classifier) {
+    r.object(field, {"type"});
+    return;
+  }
+  r.object(field, {"type", "channels", "projection", "classifier"});
   r.integer(field, "channels", 1, r.k_max_channels, c.head_channels);
   r.choice(field, "projection", {"conv_bn_relu", "linear"}, c.projection);
   r.choice(field, "classifier", {"linear", "offset_learning"}, c.classifier);
-  if (c.projection == static_cast<int>(Projection::linear) &&
-      c.classifier == static_cast<int>(Classifier::offset_learning))
-    r.fail(field.member("classifier"), {"'linear' with the projection 'linear'"});
 }
 
 }  // namespace

@@ -181,6 +181,8 @@ class Builder {
   void touch(std::initializer_list<Touched> touched);
   /// Names a value that is complete now.
   void record(const std::string& name, const Value& value);
+  /// Adds to the network's multiply-accumulates, beyond those of its steps.
+  void count_macs(std::uint64_t macs) { plan_.macs += macs; }
   /// Notes that something cannot be planned; finish() reports the first.
   void fail(Status status);
 

@@ -154,14 +154,13 @@ Result<std::shared_ptr<const WeightFile>> WeightFile::check(Result<Safetensors> 
 }
 
 Status WeightFile::read_metadata() {
-  const auto training = std::find_if(source_.tensors().begin(), source_.tensors().end(),
-                                     [](const NamedTensor& tensor) { return is_training_name(tensor.name); });
-  if (training != source_.tensors().end()) {
-    return make_error(StatusCode::invalid_file,
-                      {file(), ": tensor '", printable(training->name),
-                       "': expected the inference form, got a training checkpoint: convert it with tools/convert.py"});
-  }
   if (!has_metadata(source_, "format", "lemore")) {
+    for (const NamedTensor& tensor : source_.tensors())
+      if (is_training_name(tensor.name))
+        return make_error(StatusCode::invalid_file,
+                          {file(), ": tensor '", printable(tensor.name),
+                           "': expected the inference form, got a training checkpoint: convert it with "
+                           "tools/convert.py"});
     const Status status = metadata_error(source_, "format", "'lemore'", StatusCode::invalid_file);
     return make_error(status.code(), {status.message(), ": if this is a checkpoint, convert it with tools/convert.py"});
   }

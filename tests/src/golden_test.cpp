@@ -18,7 +18,11 @@ constexpr double k_stage_tolerance = 1e-5;
 // (tools/tests/make_test_goldens.py).
 constexpr double k_accumulated_tolerance = 1e-4;
 
-const char* const k_goldens[] = {"plain", "rect", "odd-channel", "resampled", "three-stages", "classifier"};
+const char* const k_goldens[] = {"plain",           "rect",
+                                 "odd-channel",     "resampled",
+                                 "three-stages",    "classifier",
+                                 "segformer/mmseg", "segformer/offset",
+                                 "segformer/hf",    "segformer/classifier"};
 
 std::string golden(const std::string& name) {
   return std::string(LEMORE_SOURCE_DIR) + "/tests/golden/" + name + ".safetensors";

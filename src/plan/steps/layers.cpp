@@ -79,6 +79,7 @@ void lower(Lowering& l, const Node& node, const graph::Pointwise& op) {
   const Value x = l.at(node.inputs[0]), residual = l.at(node.inputs[1]), y = l.at(node.output);
   const Weights weights = weights_of(l, op);
   const Activation activation = op.activation;
+  const bool accumulate = node.inputs.size() > 2;  // y is where the sum is
   const std::uint64_t macs = std::uint64_t{y.pixels()} * x.c * op.trained_out_c;
   l.plan.step({node.name, "pointwise", y, macs}, {x, y, residual}, y.pixels(), grain(std::uint64_t{x.c} * y.c),
               [=](const Runtime& r, const Share& share) {
@@ -88,6 +89,7 @@ void lower(Lowering& l, const Node& node, const graph::Pointwise& op) {
                 k.lhs_stride = x.stride;
                 k.dst = r.at(y) + share.begin * y.stride;
                 k.dst_stride = y.stride;
+                k.accumulate = accumulate;
                 if (residual) k.residual = r.at(residual) + share.begin * y.c;
                 r.kernels->gemm(k);
               });

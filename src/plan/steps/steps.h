@@ -31,6 +31,15 @@ void lower(Lowering& l, const Node& node, const graph::AdaptiveAvgPool& op);
 void lower(Lowering& l, const Node& node, const graph::NestedAttention& op);
 void lower(Lowering& l, const Node& node, const graph::GatedFusion& op);
 
+// steps/tokens.cpp: transformers'. steps/offset_learning.cpp.
+void lower(Lowering& l, const Node& node, const graph::Conv& op);
+void lower(Lowering& l, const Node& node, const graph::LayerNorm& op);
+void lower(Lowering& l, const Node& node, const graph::Attention& op);
+void lower(Lowering& l, const Node& node, const graph::MaxPool& op);
+void lower(Lowering& l, const Node& node, const graph::ClassAffinity& op);
+void lower(Lowering& l, const Node& node, const graph::ClassOffset& op);
+void lower(Lowering& l, const Node& node, const graph::OffsetLogits& op);
+
 // Groups, strip by strip: the same bits as their nodes one after the other.
 
 /// steps/inverted_residual.cpp: `block` are three nodes, pointwise, depthwise, pointwise; `stem`, or null, the conv3x3s2
