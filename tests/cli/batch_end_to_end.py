@@ -16,7 +16,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness import LEMORE, MODEL, CLASSIFIER, SANITIZED, lemore, Case, main
+from harness import LEMORE, MODEL, THREE_STAGES, CLASSIFIER, SANITIZED, lemore, write_png, Case, main
 
 
 class Folders(Case):
@@ -51,15 +51,32 @@ class Folders(Case):
         (f / "empty").mkdir()
         self.refused(1, "run", "-m", MODEL, f / "empty", "-o", f / "x", says="holds no image")
 
-    def test_collisions_are_refused_before_starting(self):
+    def test_equal_names_get_outputs_of_their_own(self):
         f = self.folder
         for name in ("a/x.png", "b/x.png", "c/y.png"):
             self.photo(name)
         shutil.copy(f / "c/y.png", f / "c/y.jpg")
         run = ["run", "-m", MODEL]
-        self.refused(2, *run, f / "a/x.png", f / "b/x.png", "-o", f / "out", says=["a/x.png", "b/x.png", "both"])
-        self.refused(2, *run, f / "c", "-o", f / "out", says=["y.jpg", "y.png"])
-        self.refused(2, *run, f / "a/x.png", f / "a/x.png", "-o", f / "out", says="twice")
+        self.ok(*run, f / "c", "-o", f / "endings", "--emit", "labels")
+        self.assertEqual(self.files(f / "endings"), ["y.jpg.labels.png", "y.png.labels.png"])
+        (f / "list.txt").write_text("\ufeffa/x.png\nb/x.png\nc/y.png\n")
+        self.ok(*run, "@list.txt", "-o", "folders", "--emit", "labels", cwd=f)
+        self.assertEqual(self.files(f / "folders"), ["a/x.labels.png", "b/x.labels.png", "y.labels.png"])
+        # A shard, and a run that goes on, use the same names.
+        self.ok(*run, "@list.txt", "-o", "shard", "--emit", "labels", "--shard", "1/3", cwd=f)
+        self.assertEqual(self.files(f / "shard"), ["b/x.labels.png"])
+        again = self.ok(*run, "@list.txt", "-o", "folders", "--emit", "labels", "--resume", "--json", cwd=f)
+        self.assertEqual((again.json["images"], again.json["skipped"]), (0, 3))
+        twice = lemore(*run, f / "a/x.png", f / "b/../a/x.png", "-o", f / "once", "--emit", "labels")
+        self.assertEqual((twice.code, twice.err.count("\n")), (0, 1))
+        self.assertIn("named more than once", twice.err)
+        self.assertEqual(self.files(f / "once"), ["x.labels.png"])
+
+    def test_outputs_that_are_inputs_are_refused_before_starting(self):
+        f = self.folder
+        for name in ("a/x.png", "b/x.png"):
+            self.photo(name)
+        run = ["run", "-m", MODEL]
         self.refused(2, *run, f / "a/x.png", "-o", f / "a/x.png", "--emit", "labels", says="input and an output")
         os.link(f / "a/x.png", f / "hard.png")
         self.refused(2, *run, f / "a/x.png", "-o", f / "hard.png", "--emit", "labels", says="hard.png")
@@ -229,6 +246,13 @@ class Endurance(Case):
     def start(self, *arguments):
         return subprocess.Popen([LEMORE, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
+    def wait_until(self, child, condition):
+        """Until it is so; a child that ends before that fails the test with what it said."""
+        while not condition():
+            if child.poll() is not None:
+                self.fail("ended with %s: %s" % (child.returncode, child.stderr.read().decode()))
+            time.sleep(0.002)
+
     def test_kill_and_resume(self):
         self.many(120)
         f = self.folder
@@ -254,21 +278,183 @@ class Endurance(Case):
         self.assertEqual(sorted(set(done)), sorted(str(p) for p in (f / "in").iterdir()))
 
     def test_interrupt(self):
-        self.many(200)
+        self.many(2000)
         f = self.folder
         for number in (signal.SIGINT, signal.SIGTERM):
             out = f / ("out%d" % number)
             child = self.start("run", "-m", MODEL, f / "in", "-o", out, "--emit", "labels,overlay", "--manifest", f / "m.jsonl")
-            while not out.exists() or len(self.files(out)) < 10:
-                time.sleep(0.002)
+            self.wait_until(child, lambda: out.exists() and len(self.files(out)) >= 10)
             child.send_signal(number)
             err = child.communicate()[1].decode()
-            self.assertEqual(child.returncode, -signal.SIGINT)
+            self.assertEqual(child.returncode, -number)  # a shell sees 128 + number
             self.assertIn("interrupted after", err)
             names = self.files(out)
             self.assertEqual([n for n in names if ".part" in n], [])
             self.assertEqual(len(names), 2 * len((f / "m.jsonl").read_text().splitlines()))
-            self.assertLess(len(names), 400)
+            self.assertLess(len(names), 4000)
+
+    def test_second_signal_leaves_no_part_file(self):
+        self.many(300)
+        f = self.folder
+        child = self.start("run", "-m", MODEL, f / "in", "-o", f / "out", "--emit", "labels,overlay,npy")
+        self.wait_until(child, lambda: (f / "out").exists() and len(self.files(f / "out")) >= 10)
+        child.send_signal(signal.SIGTERM)
+        child.send_signal(signal.SIGINT)
+        child.communicate()
+        self.assertIn(child.returncode, (-signal.SIGTERM, -signal.SIGINT))
+        self.assertEqual([n for n in self.files(f / "out") if ".part" in n], [])
+
+    def test_waiting_ends_with_the_first_signal(self):
+        """Whatever is waited for: input that never comes, or output that nobody takes."""
+        f = self.folder
+        photo = self.photo()
+        large = self.photo("large.png", width=600, height=400)
+        os.mkfifo(f / "in.png")
+        os.mkfifo(f / "out.png")
+        silent, kept = os.pipe()
+        self.addCleanup(os.close, kept)
+        self.addCleanup(os.close, silent)
+        begun, feed = os.pipe()
+        self.addCleanup(os.close, feed)
+        self.addCleanup(os.close, begun)
+        os.write(feed, photo.read_bytes()[:100])
+        run = [LEMORE, "run", "-m", MODEL, "--emit", "overlay"]
+        ways = {"standard input": (["-", "-o", f / "a.png"], silent, subprocess.DEVNULL),
+                "standard input, begun": (["-", "-o", f / "b.png"], begun, subprocess.DEVNULL),
+                "a named pipe": ([f / "in.png", photo, "-o", f / "c"], None, subprocess.DEVNULL),
+                "a named pipe to write": ([photo, "-o", f / "out.png"], None, subprocess.DEVNULL),
+                "standard output": ([large, "-o", "-"], None, subprocess.PIPE)}
+        for number in (signal.SIGTERM, signal.SIGINT):
+            for name, (arguments, stdin, stdout) in ways.items():
+                with self.subTest(name, signal=number):
+                    child = subprocess.Popen([*run, *map(str, arguments)], stdin=stdin or subprocess.DEVNULL, stdout=stdout,
+                                             stderr=subprocess.PIPE)
+                    # It has caught the signals and waits when the kernel says so; a busy machine may take its time.
+                    caught = lambda: any(l.startswith("SigCgt:") and int(l.split()[1], 16) >> (number - 1) & 1
+                                         for l in Path("/proc/%d/status" % child.pid).read_text().splitlines())
+                    self.wait_until(child, caught)
+                    time.sleep(0.3)
+                    child.send_signal(number)
+                    start = time.time()
+                    if stdout is subprocess.PIPE:
+                        child.wait(timeout=60)
+                    err = child.communicate(timeout=60)[1].decode()
+                    self.assertEqual(child.returncode, -number, err)
+                    self.assertIn("interrupted after 0 of", err)
+                    self.assertLess(time.time() - start, 20)
+        self.assertEqual([n for n in self.files() if ".part" in n], [])
+
+    def test_pipes_and_devices_in_a_folder_are_passed_over(self):
+        f = self.folder
+        self.photo("in/a.png")
+        os.mkfifo(f / "in/b.png")
+        os.symlink("/dev/zero", f / "in/c.png")
+        for where in (f / "in", f / "in/*.png"):
+            result = lemore("run", "-m", MODEL, where, "-o", f / "out", "--emit", "labels")
+            self.assertEqual(result.code, 0, result.err)
+            self.assertEqual(result.err.count("passed over"), 2)
+            self.assertIn("b.png: a named pipe", result.err)
+        self.assertEqual(self.files(f / "out"), ["a.labels.png"])
+
+    def test_part_files_of_live_processes_in_other_containers(self):
+        self.many(300)
+        f = self.folder
+        apart = ("unshare", "--pid", "--fork", "--mount-proc")
+        if subprocess.run([*apart, "true"], capture_output=True).returncode != 0:
+            self.skipTest("no right to make a PID namespace")
+        child = self.start("run", "-m", MODEL, f / "in", "-o", f / "out", "--emit", "labels,overlay,json,confidence")
+        x = self.photo("x.png")
+        while child.poll() is None:
+            result = lemore("run", "-m", MODEL, x, "-o", str(f / "out") + "/", "--emit", "labels", through=apart)
+            self.assertEqual((result.code, result.err), (0, ""))
+        self.assertEqual((child.returncode, child.communicate()[1]), (0, b""))
+        self.assertEqual(len(self.files(f / "out")), 4 * 300 + 1)
+
+    def test_goes_on_with_the_threads_there_are(self):
+        self.many(20)
+        f = self.folder
+        f.chmod(0o755)
+        (f / "out").mkdir()
+        (f / "out").chmod(0o777)
+        user = 60000 + os.getpid() % 5000  # with no other processes
+        through = ("setpriv", "--reuid=%d" % user, "--clear-groups")
+        if os.geteuid() != 0 or lemore("info", MODEL, through=through).code != 0:
+            self.skipTest("not root: no way to run as a user without processes")
+        calm = self.ok("run", "-m", MODEL, f / "in", "-o", f / "calm", "--emit", "labels")
+        for most in (1, 2, 3, 4):
+            limit = lambda: resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+            self.ok("run", "-m", MODEL, f / "in", "-o", f / "out", "--emit", "labels", through=through, prepare=limit)
+            self.assertEqual(self.whole(f / "out", f / "calm"), self.files(f / "calm"))
+
+    def test_memory_is_bounded_by_bytes(self):
+        """Large images are not held by the half dozen."""
+        f = self.folder
+        (f / "in").mkdir()
+        width, height = 3000, 2000
+        write_png(f / "in/0.png", width, height, [bytes(3 * width)] * height)
+        one = self.ok("run", "-m", MODEL, f / "in/0.png", "-o", f / "one.png", "--emit", "labels", "-t", 1)
+        for i in range(1, 8):
+            os.link(f / "in/0.png", f / ("in/%d.png" % i))
+        few = self.ok("run", "-m", MODEL, f / "in", "-o", f / "few", "--emit", "labels", "-t", 1, "--memory", 40)
+        self.assertEqual(len(self.files(f / "few")), 8)
+        if not SANITIZED:
+            image = width * height * 4 // 1024
+            self.assertLess(few.peak_kb, one.peak_kb + image // 2, "eight images against one")
+        self.refused(2, "run", "-m", MODEL, f / "in", "-o", f / "few", "--memory", 0, says="--memory")
+
+    def test_model_is_replaced_under_a_running_process(self):
+        self.many(200)
+        f = self.folder
+        shutil.copy(MODEL, f / "m.safetensors")
+        child = self.start("run", "-m", f / "m.safetensors", f / "in", "-o", f / "out", "--emit", "labels", "--copy")
+        self.wait_until(child, lambda: (f / "out").exists() and len(self.files(f / "out")) >= 5)
+        (f / "m.safetensors").write_bytes(b"")
+        self.assertEqual((child.communicate()[1], child.returncode), (b"", 0))
+        self.assertEqual(len(self.files(f / "out")), 200)
+
+    def test_resume_sees_what_is_out_of_date(self):
+        f = self.folder
+        for i in range(3):
+            self.photo("in/%d.png" % i, seed=i)
+        shutil.copy(MODEL, f / "m.safetensors")
+        run = ["run", "-m", f / "m.safetensors", f / "in", "-o", f / "out", "--emit", "labels,overlay", "--resume"]
+        manifest = ["--manifest", f / "m.jsonl"]
+
+        def counts(*arguments, says=""):
+            result = lemore(*run, *arguments, "--json")
+            self.assertEqual(result.code, 0, result.err)
+            self.assertEqual(result.err.count("\n"), 1 if says else 0, result.err)
+            self.assertIn(says, result.err)
+            return tuple(result.json[k] for k in ("images", "skipped", "again"))
+
+        self.assertEqual(counts(*manifest), (3, 0, 0))
+        self.assertEqual(counts(*manifest), (0, 3, 0))
+        self.assertEqual(counts(*manifest, "--opacity", "0.25", says="3 of 3 images were made with other options"), (3, 0, 0))
+        self.assertEqual(counts(*manifest, "--opacity", "0.25"), (0, 3, 0))
+        shutil.copy(THREE_STAGES, f / "m.safetensors")
+        self.assertEqual(counts(*manifest, "--opacity", "0.25", says="made with another model"), (3, 0, 0))
+        # A photograph that was replaced by an older one; without the manifest only a newer one can be told.
+        self.photo("in/1.png", seed=9)
+        os.utime(f / "in/1.png", (1e9, 1e9))
+        self.assertEqual(counts("--opacity", "0.25"), (0, 3, 0))
+        self.assertEqual(counts(*manifest, "--opacity", "0.25"), (1, 2, 1))
+        os.utime(f / "in/1.png")
+        self.assertEqual(counts("--opacity", "0.25"), (1, 2, 1))
+
+    def test_a_run_ends_with_one_line(self):
+        f = self.folder
+        self.photo("in/a.png")
+        self.photo("in/b.png")
+        run = ["run", "-m", MODEL]
+        folder = self.ok(*run, f / "in", "-o", f / "out")
+        self.assertRegex(folder.text, r"^2 images in [0-9.]+ s: %s/\n$" % f.joinpath("out"))
+        self.assertIn("(2 skipped, done before)", self.ok(*run, f / "in", "-o", f / "out", "--resume").text)
+        single = self.ok(*run, "in/a.png", "-o", "x.png", cwd=f)
+        self.assertRegex(single.text, r"^1 image in [0-9.]+ s: x.labels.png, x.overlay.png\n$")
+        (f / "in/c.png").write_bytes(b"no image")
+        some = lemore(*run, f / "in", "-o", f / "out", "--keep-going")
+        self.assertEqual(some.code, 3)
+        self.assertIn("(1 failed)", some.text)
 
     def test_memory_stays_flat(self):
         self.many(330)
@@ -318,10 +504,13 @@ class Endurance(Case):
         late = self.frames(*run, "raw:50x34:rgb24", "-", "--fps", "1e9", stdin=raw[:5100] * 3)
         self.assertIn("3 frames, 2 dropped", late.err)
         self.assertEqual(late.out, late.out[:5100] * 3)
-        # A pace that is easy: three frames take at least two frames' time.
+        # A pace that is easy: three frames take at least two frames' time, however busy the machine is.
         easy = self.frames(*run, "raw:50x34:rgb24", "-", "--fps", "5", stdin=raw)
-        self.assertIn("0 dropped", easy.err)
+        self.assertEqual(len(easy.out), len(raw))
         self.assertGreater(easy.seconds, 0.39)
+        # Slow enough that no machine drops a frame: the first one may take four seconds.
+        slow = self.frames(*run, "raw:50x34:rgb24", "-", "--fps", "0.5", stdin=raw[:2 * 5100])
+        self.assertIn("2 frames, 0 dropped", slow.err)
 
         header = b"YUV4MPEG2 W51 H35\n"
         for kind, stream, says in [

@@ -120,10 +120,20 @@ class Outputs(Case):
         for out, emit, expected in [("exact", "labels", ["exact"]), ("exact.bin", "json", ["exact.bin"]),
                                     ("new/deep/f.png", "color", ["new/deep/f.png"]),
                                     ("two.png", "labels,json", ["two.json", "two.labels.png"]),
+                                    ("frame.0001", "labels,json", ["frame.0001.json", "frame.0001.labels.png"]),
+                                    ("frame.0002", "labels,json", ["frame.0002.json", "frame.0002.labels.png"]),
+                                    ("j.jpg", "overlay", ["j.jpg"]),
+                                    ("k.jpg", "labels,color", ["k.color.jpg", "k.labels.png"]),
                                     ("d/", "labels", ["d/a.b.labels.png"]), ("e/", "npy", ["e/a.b.logits.npy"])]:
             before = set(self.files())
             self.ok("run", "-m", MODEL, photo, "-o", str(self.folder / out) + ("/" if out.endswith("/") else ""), "--emit", emit)
             self.assertEqual(sorted(set(self.files()) - before), expected)
+        for name in ("j.jpg", "k.color.jpg"):
+            self.assertEqual((self.folder / name).read_bytes()[:3], b"\xff\xd8\xff", name)
+        for out, emit, says in [("l.jpg", "labels", "PNG"), ("l.jpg", "confidence", "PNG"), ("l.png", "json", "JSON"),
+                                ("l.webp", "overlay", "PNG or JPEG"), ("l.tif", "labels,overlay", "PNG or JPEG"),
+                                ("l.json", "labels", "PNG"), ("l.npy", "json", "JSON")]:
+            self.refused(2, "run", "-m", MODEL, photo, "-o", self.folder / out, "--emit", emit, says=[out, says])
         self.ok("run", "-m", MODEL, photo, "-o", self.folder)  # an existing folder; the default kinds
         self.assertTrue({"a.b.labels.png", "a.b.overlay.png"} <= set(self.files()))
 

@@ -1,12 +1,17 @@
 #include "run/inputs.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "run/names.h"
 #include "run/output_kinds.h"
 #include "run/shard.h"
 #include "support/temporary_folder.h"
@@ -61,29 +66,118 @@ TEST_CASE("inputs are found, sorted and named", "[inputs]") {
 
 TEST_CASE("our own pictures are not inputs again", "[inputs]") {
   const TemporaryFolder folder;
-  for (const char* name : {"a.jpg", "a.labels.png", "out/a.overlay.png", "b.overlay.png.jpg"}) folder.file(name);
-  CHECK(relatives(expand_inputs({folder.path()}, {true, folder.path()})) == Strings{"a.jpg", "b.overlay.png.jpg"});
+  for (const char* name :
+       {"a.jpg", "a.labels.png", "out/a.overlay.png", "b.overlay.png.jpg", "c.overlay.jpg", "d.labels.jpg"})
+    folder.file(name);
+  CHECK(relatives(expand_inputs({folder.path()}, {true, folder.path()})) ==
+        Strings{"a.jpg", "b.overlay.png.jpg", "d.labels.jpg"});
   CHECK(relatives(expand_inputs({folder.path()}, {true, folder / "out"})) ==
-        Strings{"a.jpg", "a.labels.png", "b.overlay.png.jpg"});
+        Strings{"a.jpg", "a.labels.png", "b.overlay.png.jpg", "c.overlay.jpg", "d.labels.jpg"});
+}
+
+TEST_CASE("what is no file is passed over when it is found, and read when it is named", "[inputs]") {
+  const TemporaryFolder folder;
+  folder.file("a.png");
+  REQUIRE(::mkfifo((folder / "b.png").c_str(), 0600) == 0);
+  std::filesystem::create_symlink("/dev/zero", folder / "c.png");
+  std::filesystem::create_symlink("nowhere", folder / "d.png");  // told when it is read
+  for (const std::string& argument : {folder.path(), folder / "*.png"}) {
+    const Result<InputList> list = expand_inputs({argument}, {});
+    CHECK(relatives(list) == Strings{"a.png", "d.png"});
+    Strings passed_over = list->passed_over;
+    std::sort(passed_over.begin(), passed_over.end());
+    CHECK(passed_over == Strings{folder / "b.png: a named pipe", folder / "c.png: a device"});
+  }
+  CHECK(relatives(expand_inputs({folder / "b.png"}, {})) == Strings{"b.png"});
+}
+
+TEST_CASE("a list may begin with a byte order mark", "[inputs]") {
+  const TemporaryFolder folder;
+  const std::string photo = folder.file("a.png");
+  CHECK(relatives(expand_inputs({"@" + folder.file("l.txt", "\xEF\xBB\xBF" + photo + "\n")}, {})) == Strings{"a.png"});
+  CHECK_FALSE(expand_inputs({"@" + folder.file("empty.txt", "\xEF\xBB\xBF")}, {}).ok());
+}
+
+TEST_CASE("only a picture's ending is dropped from a name", "[outputs]") {
+  CHECK(without_image_ending("frame.0001") == "frame.0001");
+  CHECK(without_image_ending("frame.0001.png") == "frame.0001");
+  CHECK(without_image_ending("sub.1/a.JPEG") == "sub.1/a");
+  CHECK(without_image_ending("v1.2/x") == "v1.2/x");
+  CHECK(without_image_ending(".png") == ".png");
+}
+
+TEST_CASE("no two inputs have outputs of one name", "[outputs]") {
+  const auto names = [](const Strings& paths) {
+    std::vector<Input> inputs;
+    for (const std::string& path : paths) {
+      const std::size_t slash = path.find("//");  // the folder that was given ends there
+      inputs.push_back(slash == std::string::npos ? Input{path, std::filesystem::path(path).filename().string(), {}}
+                                                  : Input{path, path.substr(slash + 2), {}});
+    }
+    name_outputs(inputs);
+    Strings result;
+    for (const Input& input : inputs) result.push_back(input.name);
+    return result;
+  };
+  CHECK(names({"in/a.jpg", "b.png", "-"}) == Strings{"a", "b", "-"});
+  CHECK(names({"in//sub/a.jpg", "in//a.jpg"}) == Strings{"sub/a", "a"});
+  CHECK(names({"a.jpg", "a.png", "b.png"}) == Strings{"a.jpg", "a.png", "b"});
+  CHECK(names({"frame.0001", "frame.0002"}) == Strings{"frame.0001", "frame.0002"});
+  CHECK(names({"x/a.png", "y/a.png", "y/b.png"}) == Strings{"x/a", "y/a", "b"});
+  CHECK(names({"/d/x/1/a.png", "/d/y/1/a.png"}) == Strings{"x/1/a", "y/1/a"});
+  CHECK(names({"x/a.png", "x/a.jpg", "y/a.png"}) == Strings{"x/a.png", "x/a.jpg", "y/a"});
+  CHECK(names({"d/a.png", "d/x/a.png"}) == Strings{"a", "x/a"});
+  // Names that were made longer may clash with others in turn.
+  CHECK(names({"a.jpg", "a.png", "a.jpg.png"}) == Strings{"a.jpg", "a.png", "a.jpg.png"});
+  const Strings crossed = names({"/d/x/a.png", "/d/y/a.png", "/e//x/a.png"});
+  CHECK(std::set<std::string>(crossed.begin(), crossed.end()).size() == 3);
+  // In any order, and whichever part of the inputs is asked for, a name stays.
+  CHECK(names({"y/b.png", "y/a.png", "x/a.png"}) == Strings{"b", "y/a", "x/a"});
+
+  std::vector<Input> repeated = {{"a.png", "a.png", {}},
+                                 {"./a.png", "a.png", {}},
+                                 {"b/../a.png", "a.png", {}},
+                                 {"-", "stdin", {}},
+                                 {"b.png", "b.png", {}}};
+  CHECK(remove_repeats(repeated) == Strings{"./a.png", "b/../a.png"});
+  CHECK(repeated.size() == 3);
 }
 
 TEST_CASE("outputs are named", "[outputs]") {
-  OutputKinds one = *parse_output_kinds({"labels"}), two = *parse_output_kinds({"overlay", "npy"});
-  CHECK(one.count() == 1);
+  const OutputKinds labels = *parse_output_kinds({"labels"}), overlay = *parse_output_kinds({"overlay"});
+  const OutputKinds json = *parse_output_kinds({"json"}), two = *parse_output_kinds({"overlay", "npy"});
+  CHECK(labels.count() == 1);
   CHECK(two.list() == std::vector<OutputKind>{OutputKind::overlay, OutputKind::npy});
   CHECK(parse_output_kinds({"lables"}).status().message() ==
         "--emit: unknown output 'lables'; known are labels, overlay, color, confidence, json, npy");
   CHECK_FALSE(parse_output_kinds({}).ok());
 
   const OutputNames folder = OutputNames::in_folder("out");
-  CHECK(folder.path(folder.stem("sub/x.y.jpg"), OutputKind::labels) == "out/sub/x.y.labels.png");
+  CHECK(folder.path(folder.stem("sub/x.y"), OutputKind::labels) == "out/sub/x.y.labels.png");
   CHECK(folder.path(folder.stem("x"), OutputKind::npy) == "out/x.logits.npy");
-  const OutputNames exact = OutputNames::as_file("to/result.bin", one);
-  CHECK(exact.path(exact.stem("x.jpg"), OutputKind::labels) == "to/result.bin");
-  const OutputNames several = OutputNames::as_file("to/result.png", two);
-  CHECK(several.path(several.stem("x.jpg"), OutputKind::overlay) == "to/result.overlay.png");
-  CHECK(several.path(several.stem("x.jpg"), OutputKind::npy) == "to/result.logits.npy");
   CHECK(OutputNames::to_stdout().is_stdout());
+
+  const auto path = [](const std::string& out, const OutputKinds& kinds, OutputKind kind) {
+    const Result<OutputNames> names = OutputNames::as_file(out, kinds);
+    return names.ok() ? names->path(names->stem("x"), kind) : std::string(names.status().message());
+  };
+  CHECK(path("to/result.bin", labels, OutputKind::labels) == "to/result.bin");
+  CHECK(path("to/result.png", two, OutputKind::overlay) == "to/result.overlay.png");
+  CHECK(path("to/result.png", two, OutputKind::npy) == "to/result.logits.npy");
+  CHECK(path("frame.0001", two, OutputKind::npy) == "frame.0001.logits.npy");
+  CHECK(path("frame.0001.png", two, OutputKind::npy) == "frame.0001.logits.npy");
+
+  CHECK(path("x.JPG", overlay, OutputKind::overlay) == "x.JPG");
+  CHECK(path("x.jpeg", two, OutputKind::overlay) == "x.overlay.jpeg");
+  CHECK(path("x.jpg", two, OutputKind::npy) == "x.logits.npy");
+  CHECK(path("x.jpg", labels, OutputKind::labels) ==
+        "-o x.jpg: labels is written as PNG; expected a name that ends in .png");
+  CHECK(path("x.png", json, OutputKind::json) ==
+        "-o x.png: json is written as JSON; expected a name that ends in .json");
+  CHECK(path("x.json", json, OutputKind::json) == "x.json");
+  CHECK(path("x.npy", overlay, OutputKind::overlay).find("written as PNG") != std::string::npos);
+  for (const OutputKinds& kinds : {overlay, two})
+    CHECK(path("x.webp", kinds, OutputKind::overlay).find("PNG or JPEG") != std::string::npos);
 }
 
 TEST_CASE("shards", "[shard]") {

@@ -32,6 +32,8 @@ void add_batch_options(CLI::App& command, BatchOptions& options) {
                   "Part I of N, counted from 0. auto/N: I from a Slurm array, srun or a Kubernetes job, the same when "
                   "some tasks are submitted again; auto: N too")
       ->type_name("I/N");
+  command.add_flag("--copy", options.copy,
+                   "Read the model into memory, so that its file may be replaced or cut short meanwhile");
   command.add_option("--max-pixels", options.max_pixels, "Refuse larger images before decoding; default: 268435456")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{65535} * 65535).description(""))
       ->type_name("N");
@@ -59,6 +61,12 @@ Result<SegmenterOptions> segmenter_options(const BatchOptions& options) {
   segmenter.isa = *isa;
   segmenter.threads = options.compute.threads;
   return segmenter;
+}
+
+LoadOptions load_options(const BatchOptions& options) {
+  LoadOptions load;
+  load.copy = options.copy;
+  return load;
 }
 
 Result<Shard> chosen_shard(const BatchOptions& options) {

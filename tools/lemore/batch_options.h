@@ -19,14 +19,18 @@ struct BatchOptions {
   bool recursive = false, keep_going = false;
   std::string shard, progress = "auto";
   std::uint64_t max_pixels = DecodeLimits().max_pixels;
+  bool copy = false;
 };
 void add_batch_options(CLI::App& command, BatchOptions& options);
 
 /// Mode, stride, threads and ISA. Errors: invalid_argument naming the option; those of chosen_isa.
 Result<SegmenterOptions> segmenter_options(const BatchOptions& options);
 
-/// The part that --shard names, with what the environment says of an array job; all without it. Errors:
-/// invalid_argument.
+/// How --copy has the model loaded.
+LoadOptions load_options(const BatchOptions& options);
+
+/// The part that --shard names, with what the environment says of an array job; all without it.
+/// Errors    invalid_argument.
 Result<Shard> chosen_shard(const BatchOptions& options);
 
 }  // namespace lemore::cli

@@ -205,7 +205,7 @@ int evaluate(const EvalOptions& options) {
     if (!parsed.ok()) return fail_option(parsed.status());
     pattern = *parsed;
   }
-  const Result<Model> model = load_model(options.model);
+  const Result<Model> model = load_model(options.model, load_options(batch));
   if (!model.ok()) return fail(model.status());
   if (model->is_classifier()) return fail_usage("eval: " + options.model + " is a classifier, it makes no label map");
 

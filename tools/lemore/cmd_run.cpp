@@ -1,14 +1,12 @@
-#include <signal.h>
-
 #include <algorithm>
-#include <atomic>
 #include <cctype>
-#include <cstdlib>
+#include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -22,9 +20,11 @@
 #include "run/engine.h"
 #include "run/inputs.h"
 #include "run/manifest.h"
+#include "run/names.h"
 #include "run/output_kinds.h"
 #include "run/pipeline.h"
 #include "run/writer.h"
+#include "stop.h"
 
 namespace lemore::cli {
 
@@ -42,6 +42,7 @@ struct RunOptions {
   std::vector<std::string> only;
   BatchOptions batch;
   bool resume = false, json = false;
+  std::uint64_t memory_mib = 512;
   std::string manifest;
   std::string frames, colorspace = "auto";
   double fps = 0;
@@ -53,26 +54,33 @@ constexpr const char* k_examples = R"(Examples:
   lemore run -m MODEL photos/ -o out/ --emit labels,json --recursive --resume    a whole tree, going on where it stopped
   lemore run -m MODEL 'photos/*.jpg' -o out --only car,person --legend           these classes only, named below
   curl -s URL | lemore run -m MODEL - -o - --emit overlay > overlay.png          from a pipe to a pipe
-  lemore run -m MODEL @list.txt -o out --shard auto --manifest out/part.jsonl    one task of an array job
+  lemore run -m MODEL @list.txt -o out --shard auto/8 --manifest out/part.jsonl  one of the 8 tasks of an array job
   ffmpeg -i street.mp4 -f yuv4mpegpipe -pix_fmt yuv420p - | lemore run -m MODEL --frames y4m - | ffplay -    a video
 
-Outputs of NAME.jpg: NAME.labels.png (8-bit indexed, value = class), NAME.overlay.png, NAME.color.png, NAME.confidence.png (gray,
-0..255 = 0..1), NAME.json, NAME.logits.npy (float32 [classes, h, w]). --only changes overlay, colour and legend; labels and the rest
-keep all classes. A folder's images are its files that end in .jpg .jpeg .png .bmp .ppm .pgm .pbm and the like; what a file is,
-its content says. Exit code: 0 all done, 1 failed, 2 wrong usage, 3 some failed (--keep-going).)";
+Outputs of NAME.jpg: NAME.labels.png (8-bit indexed, value = class), NAME.overlay.png, NAME.color.png,
+NAME.confidence.png (gray, 0..255 = 0..1), NAME.json, NAME.logits.npy (float32 [classes, h, w]). --only changes overlay,
+colour and legend; labels and the rest keep all classes.
 
-std::atomic<bool> stop_requested{false};
+Names: with one input OUT is a file, otherwise (or where it ends in / or exists as one) a folder. As a file, OUT is
+exactly what one kind of output is called; with several kinds OUT loses a picture's ending (.png, .jpg; other dots belong
+to the name) and takes the endings above. OUT.jpg makes overlay and colour JPEGs; labels and confidence are always PNGs,
+since JPEG changes values. In a folder, images that differ only by their ending keep it (a.jpg.labels.png,
+a.png.labels.png), and images of the same name from different folders go to sub-folders named after those.
 
-void on_stop_signal(int) { stop_requested.store(true); }
+A folder's images are its files that end in .jpg .jpeg .png .bmp .ppm .pgm .pbm and the like; what a file is, its content
+says. Hidden files are not searched for, pipes and devices are passed over unless they are named.
 
-/// SIGINT and SIGTERM end the run after the images under way; a second one ends it at once.
-void handle_stop_signals() {
-  struct sigaction action {};
-  action.sa_handler = on_stop_signal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-}
+--resume skips an image whose outputs are all there, unless it is newer than they are. With --manifest it also sees
+another model, other options, or an image that was replaced by an older one, and does those images again.
+SIGINT or SIGTERM ends a run after the image under way; a second one at once. Either way no output is left half-written.
+Exit code: 0 all done, 1 failed, 2 wrong usage, 3 some failed (--keep-going), 128 + N ended by signal N.)";
+
+/// Every image takes this much memory on its way, whatever it is made into: three bytes of pixels, as much again while it
+/// is turned upright or for what is encoded of it, and its label.
+constexpr std::uint64_t k_bytes_a_pixel = 7;
+
+/// Found files that are passed over are named one by one up to this many.
+constexpr std::size_t k_most_notes = 5;
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -126,21 +134,10 @@ Result<OutputNames> choose_names(const RunOptions& options, const OutputKinds& k
   return OutputNames::in_folder(options.out);
 }
 
-/// Refuses a run whose outputs would overwrite one another, an input or the model. Errors: invalid_argument.
+/// Refuses a run whose outputs would overwrite an input or the model. Errors: invalid_argument.
 Status check_outputs(const std::vector<Input>& inputs, const OutputNames& names, const OutputKinds& kinds,
                      const std::string& model) {
   if (names.is_stdout()) return Status();
-  std::unordered_map<std::string, std::size_t> places;
-  places.reserve(inputs.size());
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const auto [at, is_new] = places.emplace(fs::path(names.stem(inputs[i].relative)).lexically_normal().string(), i);
-    if (is_new) continue;
-    const std::string& first = inputs[at->second].path;
-    return Status(StatusCode::invalid_argument,
-                  first == inputs[i].path ? first + ": given twice"
-                                          : first + " and " + inputs[i].path + ": both would be written as " +
-                                                names.path(names.stem(inputs[i].relative), kinds.list().front()));
-  }
   std::unordered_set<FileId, FileIdHash> sources;
   FileId id;
   for (const Input& input : inputs) {
@@ -149,7 +146,7 @@ Status check_outputs(const std::vector<Input>& inputs, const OutputNames& names,
   FileId model_id;
   const bool has_model = file_id(model, model_id);
   for (const Input& input : inputs) {
-    const std::string stem = names.stem(input.relative);
+    const std::string stem = names.stem(input.name);
     for (const OutputKind kind : kinds.list()) {
       const std::string path = names.path(stem, kind);
       if (!file_id(path, id)) continue;
@@ -174,12 +171,60 @@ Status check_manifest(const std::string& manifest, const std::vector<Input>& inp
   for (const Input& input : inputs) {
     clashes = clashes || is_same(input.path);
     if (names.is_stdout()) continue;
-    for (const OutputKind kind : kinds.list())
-      clashes = clashes || is_same(names.path(names.stem(input.relative), kind));
+    for (const OutputKind kind : kinds.list()) clashes = clashes || is_same(names.path(names.stem(input.name), kind));
   }
   return clashes ? Status(StatusCode::invalid_argument,
                           "--manifest " + manifest + ": is also an input, an output or the model")
                  : Status();
+}
+
+/// Says what was found but is not read, and what is named more than once.
+void tell_passed_over(const std::vector<std::string>& passed_over, const std::vector<std::string>& repeats) {
+  for (std::size_t i = 0; i < std::min(passed_over.size(), k_most_notes); ++i)
+    print_error("note: passed over " + passed_over[i]);
+  if (passed_over.size() > k_most_notes)
+    print_error("note: passed over " + std::to_string(passed_over.size() - k_most_notes) + " more of this kind");
+  if (repeats.size() == 1) {
+    print_error("note: " + repeats[0] + " is named more than once and done once");
+  } else if (!repeats.empty()) {
+    print_error("note: " + std::to_string(repeats.size()) +
+                " inputs are named more than once and done once, among them " + repeats[0]);
+  }
+}
+
+/// The options that change what is in an output, for the manifest.
+std::string options_text(const RunOptions& options, const OutputKinds& kinds, const OutputNames& names) {
+  std::string text = "mode=" + options.batch.mode;
+  if (!options.batch.stride.empty()) text += " stride=" + options.batch.stride;
+  const bool has_overlay = kinds.has(OutputKind::overlay), has_color = kinds.has(OutputKind::color);
+  if (has_overlay) {
+    char opacity[32];
+    std::snprintf(opacity, sizeof(opacity), " opacity=%g", options.opacity);
+    text += opacity;
+    if (options.legend) text += " legend";
+  }
+  if (has_overlay || has_color) {
+    if (names.is_jpeg(OutputKind::overlay)) text += " jpeg";
+    for (std::size_t i = 0; i < options.only.size(); ++i) text += (i == 0 ? " only=" : ",") + options.only[i];
+  }
+  return text;
+}
+
+/// Says of how many images the manifest knows that they were made with another model or other options.
+void tell_made_otherwise(const Manifest& manifest, const std::vector<Input>& inputs) {
+  std::size_t of_model = 0, of_options = 0;
+  for (const Input& input : inputs) {
+    const Manifest::Entry* entry = manifest.find(input.path);
+    if (entry == nullptr || !entry->made_with || *entry->made_with == manifest.made_with()) continue;
+    ++(entry->made_with->model == manifest.made_with().model ? of_options : of_model);
+  }
+  if (of_model + of_options == 0) return;
+  print_error("note: " + manifest.path() + ": " + std::to_string(of_model + of_options) + " of " +
+              std::to_string(inputs.size()) + " images were made with " +
+              (of_options == 0 ? "another model"
+               : of_model == 0 ? "other options"
+                               : "another model or other options") +
+              " and are done again");
 }
 
 int run_exit_code(const RunSummary& summary, bool keep_going) {
@@ -188,12 +233,40 @@ int run_exit_code(const RunSummary& summary, bool keep_going) {
   return k_exit_ok;
 }
 
+std::string counted(std::size_t count, const char* what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
+/// "12 images in 3.41 s: out/ (2 skipped, they were done)".
+std::string closing_line(const RunSummary& summary, const OutputNames& names, const OutputKinds& kinds,
+                         const std::vector<Input>& inputs) {
+  char seconds[48];
+  std::snprintf(seconds, sizeof(seconds), " in %.*f s: ", summary.seconds < 10 ? 2 : 0, summary.seconds);
+  std::string text = counted(summary.done, "image") + seconds;
+  if (names.is_folder()) {
+    text += names.folder() + (names.folder().back() == '/' ? "" : "/");
+  } else {
+    const char* separator = "";
+    for (const OutputKind kind : kinds.list()) {
+      text += separator + names.path(names.stem(inputs.front().name), kind);
+      separator = ", ";
+    }
+  }
+  std::string more;
+  if (summary.skipped > 0) more += std::to_string(summary.skipped) + " skipped, done before";
+  if (summary.again > 0)
+    more += (more.empty() ? "" : "; ") + std::to_string(summary.again) + " again, the image changed";
+  if (summary.failed > 0) more += (more.empty() ? "" : "; ") + std::to_string(summary.failed) + " failed";
+  return one_line(more.empty() ? text : text + " (" + more + ")") + "\n";
+}
+
 Status print_summary(const RunSummary& summary, const std::string& isa, int threads) {
   const JobTimes& t = summary.times;
   const nlohmann::ordered_json json = {
       {"images", summary.done},
       {"failed", summary.failed},
       {"skipped", summary.skipped},
+      {"again", summary.again},
       {"interrupted", summary.was_interrupted},
       {"seconds", summary.seconds},
       {"images_per_second", summary.seconds > 0 ? static_cast<double>(summary.done) / summary.seconds : 0.0},
@@ -226,7 +299,7 @@ int run_stream(const RunOptions& options) {
   if (wrong != nullptr) return fail_usage(std::string(wrong) + ": not with --frames");
   const Result<SegmenterOptions> segmenter = segmenter_options(batch);
   if (!segmenter.ok()) return fail_option(segmenter.status());
-  Result<Model> model = load_model(options.model);
+  Result<Model> model = load_model(options.model, load_options(batch));
   if (!model.ok()) return fail(model.status());
   if (model->is_classifier()) return fail_usage("--frames: " + options.model + " is a classifier, it makes no labels");
   Palette palette(model->classes());
@@ -264,7 +337,7 @@ int run(RunOptions options) {
   const Result<Shard> shard = chosen_shard(batch);
   if (!shard.ok()) return fail_usage(shard.status().message());
 
-  Result<Model> model = load_model(options.model);
+  Result<Model> model = load_model(options.model, load_options(batch));
   if (!model.ok()) return fail(model.status());
   if (model->is_classifier()) {
     if (has_default_kinds) kinds = parse_output_kinds({"json"});
@@ -282,6 +355,8 @@ int run(RunOptions options) {
   Result<InputList> inputs =
       expand_inputs(options.inputs, InputOptions{batch.recursive, options.out == "-" ? std::string() : options.out});
   if (!inputs.ok()) return fail_option(inputs.status());
+  const std::vector<std::string> repeats = remove_repeats(inputs->inputs);
+  name_outputs(inputs->inputs);
   const Result<OutputNames> names = choose_names(options, *kinds, inputs->single);
   if (!names.ok()) return fail_usage(names.status().message());
   if (const Status status = check_outputs(inputs->inputs, *names, *kinds, options.model); !status.ok()) {
@@ -291,6 +366,7 @@ int run(RunOptions options) {
     const Status status = check_manifest(options.manifest, inputs->inputs, *names, *kinds, options.model);
     if (!status.ok()) return fail_usage(status.message());
   }
+  tell_passed_over(inputs->passed_over, repeats);
   if (shard->count > 1) {
     std::vector<Input> mine;
     for (std::size_t i = 0; i < inputs->inputs.size(); ++i) {
@@ -299,6 +375,9 @@ int run(RunOptions options) {
     inputs->inputs = std::move(mine);
   }
 
+  // A window is the longest that a stop signal waits for.
+  engine_options.segmenter.progress =
+      SlideProgress{[](void*, std::size_t, std::size_t) { return !stop_requested(); }, nullptr};
   engine_options.wants_confidence = kinds->has(OutputKind::confidence);
   engine_options.wants_logits = kinds->has(OutputKind::npy) || model->is_classifier();
   Result<Engine> engine = Engine::create(*model, engine_options);
@@ -310,9 +389,13 @@ int run(RunOptions options) {
   }
   std::optional<Manifest> manifest;
   if (!options.manifest.empty()) {
-    Result<Manifest> opened = Manifest::open(options.manifest, options.resume);
+    Result<std::string> hash = hash_file(options.model);
+    if (!hash.ok()) return fail(hash.status());
+    const MadeWith made_with{*hash, options_text(options, *kinds, *names)};
+    Result<Manifest> opened = Manifest::open(options.manifest, options.resume, made_with);
     if (!opened.ok()) return fail(opened.status());
     manifest.emplace(std::move(*opened));
+    if (options.resume) tell_made_otherwise(*manifest, inputs->inputs);
   }
 
   WriterOptions writer_options;
@@ -333,28 +416,35 @@ int run(RunOptions options) {
   pipeline_options.keep_going = batch.keep_going;
   pipeline_options.resume = options.resume;
   pipeline_options.helpers = std::min(default_threads(), 4);
+  pipeline_options.memory_bytes = options.memory_mib << 20;
+  pipeline_options.bytes_a_pixel = k_bytes_a_pixel + (engine_options.wants_confidence ? sizeof(float) : 0);
   Progress progress(Progress::parse_style(batch.progress), inputs->inputs.size(), "images");
-  handle_stop_signals();
+  catch_stop_signals();
   Pipeline pipeline(inputs->inputs, *names, *kinds, pipeline_options, *engine, writer, progress,
-                    manifest ? &*manifest : nullptr, stop_requested);
+                    manifest ? &*manifest : nullptr);
   const RunSummary summary = pipeline.run();
 
   if (!summary.fatal.ok()) print_error(summary.fatal.message());
   if (summary.was_interrupted) {
     const std::size_t settled = summary.done + summary.failed + summary.skipped;
-    print_error("interrupted after " + std::to_string(settled) + " of " + std::to_string(inputs->inputs.size()) +
-                " images; --resume goes on from here");
-    ::signal(SIGINT, SIG_DFL);
-    ::raise(SIGINT);  // so that a shell loop around this program stops too
+    print_error("interrupted after " + std::to_string(settled) + " of " + counted(inputs->inputs.size(), "image") +
+                "; --resume goes on from here");
   }
   if (summary.failed > 0 && batch.keep_going) {
-    print_error(std::to_string(summary.failed) + " of " + std::to_string(inputs->inputs.size()) + " images failed");
+    print_error(std::to_string(summary.failed) + " of " + counted(inputs->inputs.size(), "image") + " failed");
   }
   if (options.json) {
     const Status status = print_summary(summary, writer_options.isa, writer_options.threads);
-    if (!status.ok()) return fail(status);
+    if (!status.ok() && !summary.was_interrupted) return fail(status);
   }
-  return run_exit_code(summary, batch.keep_going);
+  // So a shell loop around this program stops too, and threads that are stuck need not be waited for.
+  if (summary.was_interrupted) end_by_stop_signal();
+  const int exit_code = run_exit_code(summary, batch.keep_going);
+  if (exit_code != k_exit_failure && !options.json && options.out != "-" && !inputs->inputs.empty()) {
+    // The outputs are there whether or not anybody reads this.
+    (void)write_stdout(closing_line(summary, *names, *kinds, inputs->inputs));
+  }
+  return exit_code;
 }
 
 }  // namespace
@@ -368,7 +458,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
       ->add_option("INPUT", options->inputs, "File, folder, 'glob*', @list.txt, or - (image bytes on standard input)")
       ->required()
       ->type_name("");
-  command->add_option("-o,--out", options->out, "File for one input, else folder; - is standard output")
+  command->add_option("-o,--out", options->out, "File for one input, else folder (Names, below); - is standard output")
       ->type_name("OUT");
   complete_with(*command
                      ->add_option("--emit", options->emit,
@@ -376,6 +466,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
                      ->delimiter(',')
                      ->expected(1)
                      ->take_all()
+                     ->allow_extra_args(false)
                      ->type_name("KINDS"),
                 "labels overlay color confidence json npy");
   command->add_option("--opacity", options->opacity, "Of the colours in the overlay; default: 0.5")
@@ -386,9 +477,15 @@ void add_run_command(CLI::App& app, int& exit_code) {
       ->delimiter(',')
       ->expected(1)
       ->take_all()
+      ->allow_extra_args(false)
       ->type_name("NAMES");
   add_batch_options(*command, options->batch);
-  command->add_flag("--resume", options->resume, "Skip images whose outputs are all there");
+  command
+      ->add_option("--memory", options->memory_mib,
+                   "MiB that the images in flight may take; one is always let in; default: 512")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 30).description(""))
+      ->type_name("MIB");
+  command->add_flag("--resume", options->resume, "Skip images whose outputs are all there and not out of date");
   command->add_option("--manifest", options->manifest, "One JSON line an image, as it finishes; --resume appends")
       ->type_name("FILE.jsonl");
   command->add_option("--frames", options->frames, "Frames of a video from standard input to standard output, painted")

@@ -27,17 +27,22 @@ class FileHandle {
   int fd_;
 };
 
-/// Reads all of `path` ("-": standard input) into `bytes`, whose memory is used again.
-/// Errors    io_error (also a folder, or more than `max_bytes`). The message begins with the name.
+/// Reads all of `path` ("-": standard input) into `bytes`, whose memory is used again. Waits where a pipe or a terminal
+/// has nothing to read yet, until a stop is requested (stop.h).
+/// Errors    io_error (also for a folder, or more than `max_bytes`); cancelled by a stop. The message begins with the
+///           name.
 Status read_file(const std::string& path, std::vector<std::uint8_t>& bytes, std::size_t max_bytes);
 
 /// Writes all bytes to a descriptor; 0 or errno.
 int write_all(int fd, const void* data, std::size_t size) noexcept;
 
-/// Writes a file so that its name never stands for half of it: the bytes go to a hidden file in the same folder, which
-/// is renamed at the end and removed on any failure. Missing folders are made. A name that is a device or a pipe is
-/// written directly; through a symbolic link the file it points to is replaced.
-/// Errors    io_error naming the path.
+/// As write_all, but a pipe that nobody reads is waited for only until a stop is requested: ECANCELED then.
+int write_all_or_stop(int fd, const void* data, std::size_t size) noexcept;
+
+/// Writes a file so that its name never stands for half of it: the bytes go to a hidden file in the same folder, a part
+/// file, which is renamed at the end and removed on any failure. Missing folders are made. A name that is a device or a
+/// pipe is written directly; through a symbolic link the file it points to is replaced.
+/// Errors    io_error naming the path; cancelled where a stop was requested while a pipe was waited for.
 Status write_file_atomic(const std::string& path, const void* data, std::size_t size);
 
 /// Makes `folder` and the folders above it. Errors: io_error naming it.
@@ -46,11 +51,26 @@ Status make_folders(const std::string& folder);
 /// Makes `folder` and checks, by making a hidden file in it, that files can be written there.
 Status check_writable_folder(const std::string& folder);
 
-/// Removes hidden files that write_file_atomic of a process on this machine left in `folder` when it was killed.
+/// Removes part files that processes left in `folder` when they were killed. A part file is locked while it is written,
+/// so that of a live process is never touched, in whatever container it runs; those of other machines, where a lock may
+/// not be seen, are removed when they are a day old.
 void remove_stale_parts(const std::string& folder) noexcept;
+
+/// Removes the part files that this process is writing. May be called from a signal handler, before the process ends.
+void remove_own_parts() noexcept;
 
 /// True when `path` is a regular file that is not empty: written by write_file_atomic, it is complete.
 bool is_complete_file(const std::string& path) noexcept;
+
+/// Size and time of last change of a regular file: another stamp, another content.
+struct FileStamp {
+  std::uint64_t bytes = 0;
+  std::int64_t modified_ns = 0;  ///< since 1970
+
+  bool operator==(const FileStamp& o) const noexcept { return bytes == o.bytes && modified_ns == o.modified_ns; }
+};
+/// False where there is no regular file of this name.
+bool file_stamp(const std::string& path, FileStamp& stamp) noexcept;
 
 /// Which file a name stands for, to see whether two names are the same file. False when there is none.
 struct FileId {

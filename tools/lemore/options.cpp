@@ -82,8 +82,8 @@ std::string completion_words(CLI::Option& option) {
   }
 }
 
-Result<Model> load_model(const std::string& path) {
-  Result<Model> model = Model::load(path);
+Result<Model> load_model(const std::string& path, const LoadOptions& options) {
+  Result<Model> model = Model::load(path, options);
   return model.ok() ? std::move(model) : Result<Model>(about(path, model.status()));
 }
 

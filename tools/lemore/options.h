@@ -48,7 +48,7 @@ void complete_with(CLI::Option& option, const std::string& words);
 std::string completion_words(CLI::Option& option);
 
 /// Loads a model; its path stands in every error.
-Result<Model> load_model(const std::string& path);
+Result<Model> load_model(const std::string& path, const LoadOptions& options = {});
 
 /// "12345678" as "12,345,678".
 std::string with_commas(std::uint64_t value);

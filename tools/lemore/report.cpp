@@ -6,6 +6,9 @@
 #include <cstdio>
 #include <cstring>
 
+#include "file_io.h"
+#include "stop.h"
+
 namespace lemore::cli {
 
 std::string one_line(std::string_view text) {
@@ -43,15 +46,10 @@ int fail_usage(std::string_view message) {
 }
 
 Status write_stdout(const void* data, std::size_t size) {
-  const char* from = static_cast<const char*>(data);
-  while (size > 0) {
-    const ssize_t n = ::write(STDOUT_FILENO, from, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno_status("standard output", "write", errno);
-    from += n;
-    size -= static_cast<std::size_t>(n);
-  }
-  return Status();
+  const int error =
+      catches_stop_signals() ? write_all_or_stop(STDOUT_FILENO, data, size) : write_all(STDOUT_FILENO, data, size);
+  if (error == ECANCELED) return Status(StatusCode::cancelled, "standard output: interrupted");
+  return error == 0 ? Status() : errno_status("standard output", "write", error);
 }
 
 Status write_stdout(std::string_view text) { return write_stdout(text.data(), text.size()); }

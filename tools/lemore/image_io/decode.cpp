@@ -73,7 +73,7 @@ Status check_image_size(std::uint64_t width, std::uint64_t height, const DecodeL
                                                 " pixels; the limit is " + std::to_string(limits.max_pixels) +
                                                 " (--max-pixels)");
   }
-  return Status();
+  return limits.admit ? limits.admit(width * height) : Status();
 }
 
 Status decode_image(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image,

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 #include "image_io/image.h"
 #include "lemore/status.h"
@@ -36,6 +37,9 @@ constexpr std::size_t k_max_image_file_bytes = std::size_t{2} << 30;
 /// What is refused before any memory is taken for pixels.
 struct DecodeLimits {
   std::uint64_t max_pixels = std::uint64_t{1} << 28;  ///< 268 megapixels: 805 MB of RGB
+  /// Called when the size is known and before memory is taken for pixels, so that several threads can share a budget: it
+  /// may wait. What it returns, unless ok, is the result of decoding. Must not throw. May be empty.
+  std::function<Status(std::uint64_t pixels)> admit = {};
 };
 
 /// Decodes a whole image file to 8-bit gray or RGB and turns it upright. docs/images.md says it for users.
@@ -55,7 +59,7 @@ struct DecodeLimits {
 Status decode_image(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image,
                     Image& scratch);
 
-/// Checks a declared size against the limits. Errors: invalid_file.
+/// Checks a declared size against the limits, and asks `limits.admit`. Errors: invalid_file, and those of `admit`.
 Status check_image_size(std::uint64_t width, std::uint64_t height, const DecodeLimits& limits);
 
 // One decoder a format; `orientation` is set to 1..8 where the format carries one.

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "image_io/codec_jpeg.h"
 #include "image_io/codec_png.h"
 
 namespace lemore::cli {
@@ -15,10 +16,11 @@ constexpr Rgb k_strip_background = {24, 24, 28}, k_strip_text = {235, 235, 235},
 
 /// Adapts a lambda that fills a row to PngPicture's function and context.
 template <typename FillRow>
-Status encode(PngPicture picture, FillRow& fill_row, std::vector<std::uint8_t>& bytes) {
+Status encode(PngPicture picture, FillRow& fill_row, std::vector<std::uint8_t>& bytes,
+              PictureFile file = PictureFile::png) {
   picture.context = &fill_row;
   picture.fill_row = [](void* context, int y, std::uint8_t* row) { (*static_cast<FillRow*>(context))(y, row); };
-  return encode_png(picture, bytes);
+  return file == PictureFile::jpeg ? encode_jpeg(picture, bytes) : encode_png(picture, bytes);
 }
 
 }  // namespace
@@ -95,7 +97,7 @@ Status encode_labels(const LabelMap& map, const Palette& palette, std::vector<st
   return encode(picture, fill, bytes);
 }
 
-Status encode_color(const LabelMap& map, const Palette& palette, std::vector<std::uint8_t>& bytes) {
+Status encode_color(const LabelMap& map, const Palette& palette, std::vector<std::uint8_t>& bytes, PictureFile file) {
   PngPicture picture;
   picture.size = map.size;
   std::array<Rgb, 256> colors{};  // unpainted: black
@@ -106,11 +108,11 @@ Status encode_color(const LabelMap& map, const Palette& palette, std::vector<std
     const std::uint8_t* labels = map.row(y);
     for (int x = 0; x < map.size.width; ++x, row += 3) std::memcpy(row, colors[labels[x]].data(), 3);
   };
-  return encode(picture, fill, bytes);
+  return encode(picture, fill, bytes, file);
 }
 
 Status encode_overlay(const Image& photo, const LabelMap& map, const Palette& palette, double opacity,
-                      const Canvas* legend, std::vector<std::uint8_t>& bytes) {
+                      const Canvas* legend, std::vector<std::uint8_t>& bytes, PictureFile file) {
   PngPicture picture;
   picture.photographic = true;
   picture.size = map.size;
@@ -146,7 +148,7 @@ Status encode_overlay(const Image& photo, const LabelMap& map, const Palette& pa
     }
     put_background(row, map.size.width);
   };
-  return encode(picture, fill, bytes);
+  return encode(picture, fill, bytes, file);
 }
 
 Status encode_confidence(Size size, const float* values, std::vector<std::uint8_t>& bytes) {

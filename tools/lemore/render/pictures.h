@@ -48,13 +48,20 @@ unsigned opacity_256ths(double opacity) noexcept;
 /// class that is present, most frequent first, in as many columns as fit.
 Canvas make_legend(const LabelMap& map, const Palette& palette, int width);
 
-/// PNG files. `bytes` is overwritten, its memory used again. Errors: out_of_memory.
+/// What pictures that are only looked at are written as.
+enum class PictureFile : std::uint8_t { png, jpeg };
+
+// `bytes` is overwritten, its memory used again. Errors: out_of_memory; unsupported where a JPEG would be too large.
+
+/// A PNG whose values are the classes.
 Status encode_labels(const LabelMap& map, const Palette& palette, std::vector<std::uint8_t>& bytes);
-Status encode_color(const LabelMap& map, const Palette& palette, std::vector<std::uint8_t>& bytes);
+/// Classes in their colours.
+Status encode_color(const LabelMap& map, const Palette& palette, std::vector<std::uint8_t>& bytes,
+                    PictureFile file = PictureFile::png);
 /// The photo with classes painted over it; `legend`, if given, stands below (the picture is then as wide as the wider).
 Status encode_overlay(const Image& photo, const LabelMap& map, const Palette& palette, double opacity,
-                      const Canvas* legend, std::vector<std::uint8_t>& bytes);
-/// 0..1 as gray 0..255, rounded. `values` has rows without padding.
+                      const Canvas* legend, std::vector<std::uint8_t>& bytes, PictureFile file = PictureFile::png);
+/// A PNG of 0..1 as gray 0..255, rounded. `values` has rows without padding.
 Status encode_confidence(Size size, const float* values, std::vector<std::uint8_t>& bytes);
 
 }  // namespace lemore::cli

@@ -28,11 +28,20 @@ constexpr std::string_view k_image_endings[] = {
 #include "run/image_endings.inc"
 };
 
-bool has_image_ending(const fs::path& path) {
-  std::string ending = path.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::find(std::begin(k_image_endings), std::end(k_image_endings), ending) != std::end(k_image_endings);
+/// What a file is that should not be read just because it was found, since reading it may wait for ever; null for
+/// others.
+const char* special_kind(fs::file_type type) noexcept {
+  switch (type) {
+    case fs::file_type::fifo:
+      return "a named pipe";
+    case fs::file_type::socket:
+      return "a socket";
+    case fs::file_type::block:
+    case fs::file_type::character:
+      return "a device";
+    default:
+      return nullptr;
+  }
 }
 
 bool is_inside(const fs::path& path, const fs::path& folder) {
@@ -65,7 +74,7 @@ class Expander {
     if (std::any_of(list_.inputs.begin(), list_.inputs.end(), [](const Input& i) { return i.path == "-"; })) {
       return Status(StatusCode::invalid_argument, "standard input (-) is named twice");
     }
-    list_.inputs.push_back({"-", "stdin"});
+    list_.inputs.push_back({"-", "stdin", {}});
     return Status();
   }
 
@@ -73,8 +82,16 @@ class Expander {
     std::error_code error;
     if (fs::is_directory(text, error)) return folder(text);
     only_named_ = only_named_ && !many;
-    list_.inputs.push_back({text, fs::path(text).filename().string()});
+    list_.inputs.push_back({text, fs::path(text).filename().string(), {}});
     return Status();
+  }
+
+  /// True, and remembered, for a pipe and the like.
+  bool passes_over(const std::string& found) {
+    std::error_code error;
+    const char* kind = special_kind(fs::status(found, error).type());
+    if (kind != nullptr) list_.passed_over.push_back(found + ": " + kind);
+    return kind != nullptr;
   }
 
   Status pattern(const std::string& text) {
@@ -86,6 +103,7 @@ class Expander {
     if (result != 0) return errno_status(text, "search", errno != 0 ? errno : EIO);
     std::sort(names.begin(), names.end());
     for (const std::string& name : names) {
+      if (passes_over(name)) continue;
       if (const Status status = path(name, true); !status.ok()) return status;
     }
     return Status();
@@ -95,7 +113,9 @@ class Expander {
     std::vector<std::uint8_t> bytes;
     if (const Status status = read_file(file, bytes, k_max_list_bytes); !status.ok()) return status;
     only_named_ = false;
+    constexpr std::string_view k_byte_order_mark = "\xEF\xBB\xBF";
     std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    if (rest.substr(0, k_byte_order_mark.size()) == k_byte_order_mark) rest.remove_prefix(k_byte_order_mark.size());
     const std::size_t before = list_.inputs.size();
     while (!rest.empty()) {
       const std::size_t end = std::min(rest.find('\n'), rest.size());
@@ -121,7 +141,9 @@ class Expander {
     if (const Status status = search(fs::path(root), fs::path(), found); !status.ok()) return status;
     if (found.empty()) return Status(StatusCode::not_found, root + ": the folder holds no image");
     std::sort(found.begin(), found.end());
-    for (const std::string& relative : found) list_.inputs.push_back({(fs::path(root) / relative).string(), relative});
+    for (const std::string& relative : found) {
+      list_.inputs.push_back({(fs::path(root) / relative).string(), relative, {}});
+    }
     return Status();
   }
 
@@ -137,7 +159,8 @@ class Expander {
         // Folders behind links are not followed: they may lead in circles.
         if (!options_.recursive || it->is_symlink(ignored)) continue;
         if (const Status status = search(root, below / name, found); !status.ok()) return status;
-      } else if (has_image_ending(name) && !(may_hold_outputs && is_own_output_name(name.string()))) {
+      } else if (has_image_ending(name.string()) && !(may_hold_outputs && is_own_output_name(name.string())) &&
+                 !passes_over(it->path().string())) {
         found.push_back((below / name).string());
       }
     }
@@ -151,6 +174,17 @@ class Expander {
 };
 
 }  // namespace
+
+bool has_image_ending(const std::string& name) {
+  std::string ending = fs::path(name).extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return std::find(std::begin(k_image_endings), std::end(k_image_endings), ending) != std::end(k_image_endings);
+}
+
+std::string without_image_ending(const std::string& path) {
+  return has_image_ending(path) ? fs::path(path).replace_extension().string() : path;
+}
 
 Result<InputList> expand_inputs(const std::vector<std::string>& arguments, const InputOptions& options) {
   Expander expander(options);

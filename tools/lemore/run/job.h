@@ -2,9 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "file_io.h"
 #include "image_io/image.h"
 #include "lemore/status.h"
 #include "lemore/tensor.h"
@@ -25,10 +28,11 @@ struct JobTimes {
   }
 };
 
-/// One image on its way from file to outputs. A few of them go round and round, so their memory is used again.
+/// One image on its way from file to outputs. There are a few of them, whose memory is used for one image after another.
 struct Job {
   std::size_t place = 0;    ///< in the list of inputs
   bool is_skipped = false;  ///< --resume: its outputs are all there
+  bool is_again = false;    ///< --resume: they were of another image
   Status status;
   JobTimes times;
 
@@ -43,6 +47,22 @@ struct Job {
   Shape logits_shape;
 
   std::vector<std::uint8_t> encoded;
+
+  std::optional<FileStamp> stamp;  ///< of the image file, before it was read
+  std::uint64_t held_bytes = 0;    ///< of the memory that images in flight may take
+  bool is_admitted = false;        ///< its pixels are counted in held_bytes
+
+  /// Gives the large buffers back.
+  void release_memory() {
+    Job empty;
+    file.swap(empty.file);
+    labels.swap(empty.labels);
+    confidence.swap(empty.confidence);
+    logits.swap(empty.logits);
+    encoded.swap(empty.encoded);
+    std::swap(image, empty.image);
+    std::swap(scratch, empty.scratch);
+  }
 };
 
 }  // namespace lemore::cli

@@ -47,27 +47,32 @@ Result<OutputKinds> parse_output_kinds(const std::vector<std::string>& names);
 
 /// Where the outputs of each input go.
 ///
-/// OUT as a folder: OUT/SUB/NAME<suffix>, where SUB/NAME.ext is the input below the folder that was given. OUT as a
-/// file: with one kind exactly that file, with several its stem takes the suffixes.
+/// OUT as a folder: OUT/NAME<suffix>, where NAME is Input::name. OUT as a file: with one kind exactly that file; with
+/// several, OUT without a picture's ending takes the suffixes. Overlay and colour are JPEGs where OUT, as a file, ends in
+/// .jpg or the like, and have that ending instead of .png.
 class OutputNames {
  public:
   static OutputNames in_folder(std::string folder);
-  static OutputNames as_file(std::string file, const OutputKinds& kinds);
+  /// Errors    invalid_argument where the ending of `file` names a format that the outputs are not written in.
+  static Result<OutputNames> as_file(const std::string& file, const OutputKinds& kinds);
   static OutputNames to_stdout();
 
   bool is_stdout() const noexcept { return where_ == Where::standard_output; }
   bool is_folder() const noexcept { return where_ == Where::folder; }
   /// The folder, or the one that the file lies in ("." where the name has none).
   const std::string& folder() const noexcept { return folder_; }
-  /// What the outputs of an input have in common; two inputs with the same are in each other's way.
-  std::string stem(const std::string& relative) const;
+  /// What the outputs of the input called `name` have in common; two inputs with the same are in each other's way.
+  std::string stem(const std::string& name) const;
   /// The file of one kind.
   std::string path(const std::string& stem, OutputKind kind) const;
+  /// Whether this kind is written as JPEG instead of PNG.
+  bool is_jpeg(OutputKind kind) const noexcept;
 
  private:
   enum class Where { folder, file, standard_output };
   Where where_ = Where::folder;
   std::string folder_, file_;
+  std::string jpeg_ending_;  ///< ".jpg" as OUT has it, or empty
   bool exact_ = false;
 };
 

@@ -100,18 +100,19 @@ void Writer::encode_json(Job& job, const std::string& input) const {
   job.encoded.assign(text.begin(), text.end());
 }
 
-Status Writer::encode(Job& job, OutputKind kind) const {
+Status Writer::encode(Job& job, OutputKind kind, PictureFile file) const {
   const LabelMap map{job.image.size, job.labels.data()};
   switch (kind) {
     case OutputKind::labels:
       return encode_labels(map, palette_, job.encoded);
     case OutputKind::overlay: {
-      if (!options_.has_legend) return encode_overlay(job.image, map, palette_, options_.opacity, nullptr, job.encoded);
+      if (!options_.has_legend)
+        return encode_overlay(job.image, map, palette_, options_.opacity, nullptr, job.encoded, file);
       const Canvas legend = make_legend(map, palette_, map.size.width);
-      return encode_overlay(job.image, map, palette_, options_.opacity, &legend, job.encoded);
+      return encode_overlay(job.image, map, palette_, options_.opacity, &legend, job.encoded, file);
     }
     case OutputKind::color:
-      return encode_color(map, palette_, job.encoded);
+      return encode_color(map, palette_, job.encoded, file);
     case OutputKind::confidence:
       return encode_confidence(job.image.size, job.confidence.data(), job.encoded);
     case OutputKind::npy:
@@ -132,7 +133,8 @@ Status Writer::write(Job& job, const std::string& input, const OutputNames& name
     if (kind == OutputKind::json) {
       job.times.encode = milliseconds_since(start);
       encode_json(job, input);
-    } else if (const Status status = encode(job, kind); !status.ok()) {
+    } else if (const Status status = encode(job, kind, names.is_jpeg(kind) ? PictureFile::jpeg : PictureFile::png);
+               !status.ok()) {
       return about(input, status);
     }
     const Status status = names.is_stdout()

@@ -33,7 +33,7 @@ class Writer {
   Status write(Job& job, const std::string& input, const OutputNames& names, const std::string& stem) const;
 
  private:
-  Status encode(Job& job, OutputKind kind) const;
+  Status encode(Job& job, OutputKind kind, PictureFile file) const;
   void encode_json(Job& job, const std::string& input) const;
 
   const Model& model_;
