@@ -45,6 +45,7 @@ def write_dump(model, image, path):
     network = networks.of_model(model)
     stages = network.run_with_stages(model.double(), image.double())
     output = stages.pop("output")
+    stages = {name: tensor for name, tensor in stages.items() if not network.folded_away(model.config, name)}
     tensors = {"input": image, **{f"out.{name}": tensor for name, tensor in stages.items()}, "output": output}
     metadata = {"format": "lemore-dump", "architecture": network.NAME, "config": json.dumps(model.config.to_json())}
     safetensors.write(path, {name: tensor.float().contiguous().numpy() for name, tensor in tensors.items()}, metadata)

@@ -63,6 +63,9 @@ bool match_shapes(const Shape& nhwc, const Shape& reference, std::size_t& channe
   if (reference.rank() == 4) {
     return reference[0] == 1 && reference[1] == channels && reference[2] == height && reference[3] == width;
   }
+  if (reference.rank() == 3) {  // no map: a list of vectors, [1, count, length]
+    return reference[0] == 1 && reference[1] == channels && reference[2] == pixels;
+  }
   return reference.elements() == channels && pixels == 1 && reference[reference.rank() - 1] == channels;
 }
 

@@ -5,6 +5,7 @@
     configuration(state, naming, given)   `given` (parsed JSON) completed by what names and shapes say
     sources(name, shape, naming)          what a file of that naming calls the module's tensor `name`
     is_optional(name), is_unused(name, naming)
+    folded_away(config, stage)            whether a stage of the module is none of the inference form
     run_with_stages(model, image), count_macs(config, height, width)
 """
 

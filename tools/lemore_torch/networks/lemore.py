@@ -620,6 +620,10 @@ def recognise(state) -> Optional[str]:
     return None
 
 
+def folded_away(_config, _stage) -> bool:
+    return False
+
+
 def is_optional(_name) -> bool:
     return False
 

@@ -449,6 +449,11 @@ def run_with_stages(model, image) -> Dict[str, torch.Tensor]:
     return stages
 
 
+def folded_away(c: Config, stage) -> bool:
+    """Whether a stage of the module is none of the inference form: the linear projections are part of the fusion there."""
+    return c.projection == "linear" and stage.startswith("head.project.")
+
+
 def min_input(c: Config) -> int:
     """The smallest side that runs: every stage's map must hold one patch of its reduction."""
     n = 1
