@@ -3,6 +3,7 @@
 Images are uint8 RGB [3, h, w]; labels uint8 [h, w] of class indices, IGNORE where nothing counts.
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Tuple
@@ -132,11 +133,14 @@ def _bytes_of(path) -> bytes:
 def read_image(path) -> torch.Tensor:
     """RGB uint8 [3, h, w], upright; the same pixels as the command line reads (lemore_torch/images.py)."""
     try:
-        pixels = pictures.decode(_bytes_of(path))
+        picture = pictures.samples_of(_bytes_of(path))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
     except pictures.ImageError as error:
         raise DataError(f"{path}: {error}") from None
+    if picture.warning:
+        print(f"warning: {path}: {picture.warning}", file=sys.stderr)
+    pixels = picture.pixels()
     if pixels.ndim == 2:
         return torch.from_numpy(pixels)[None].repeat(3, 1, 1)
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()

@@ -266,6 +266,7 @@ def _jpeg_without_end(data):
     what is put in the place of the missing bytes."""
     if not _jpeg_has_all_scans(data):
         return None
+    data = data.rstrip(b"\xff")  # the first byte of the end marker may be there
     try:
         one, other = (_whole_jpeg(data + bytes([filler]) * 4096 + b"\xff\xd9") for filler in (0, 0x5A))
     except ImageError:
@@ -447,9 +448,12 @@ def _pnm(data):
 def tiff_samples(data: bytes) -> Samples:
     """The samples of the first page as they are stored, but for colours that were multiplied by alpha, CMYK and YCbCr,
     which are 8-bit RGB."""
-    page = tiff.read(data)
-    check_size(page.width, page.height)
-    values, largest = page.samples(lambda: _load(_open(data, "TIFF"), "TIFF")), (1 << page.bits) - 1
+    try:
+        page = tiff.read(data)
+        check_size(page.width, page.height)
+        values, largest = page.samples(lambda: _load(_open(data, "TIFF"), "TIFF")), (1 << page.bits) - 1
+    except tiff.TiffError as error:
+        raise ImageError(str(error)) from None
     alpha = values[:, :, page.colors] if values.shape[2] > page.colors else None
     values = values[:, :, : page.colors]
     table = None

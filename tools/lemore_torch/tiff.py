@@ -68,7 +68,7 @@ class Page:
             values = by_pillow().astype(np.uint8)
             if self.bits == 1 and self.photometric == MIN_IS_WHITE:
                 values = 1 - values  # Pillow has turned them already
-            return values.reshape(self.height, self.width, -1)[:, :, :3]
+            return values.reshape(self.height, self.width, -1)[:, :, : self.colors]
         tiled = 324 in self.fields
         width, height = (self.one(322), self.one(323)) if tiled else (self.width, min(self.one(278, 2**32 - 1), self.height))
         offsets, sizes = (self.fields.get(tag, ()) for tag in ((324, 325) if tiled else (273, 279)))

@@ -116,6 +116,68 @@ def pnm(kind, largest=255, comment=b""):
     return head + values.astype(">u2" if largest > 255 else np.uint8).tobytes()
 
 
+def lzw(data):
+    """TIFF's LZW, never beyond 9 bits: the table is cleared often."""
+    bits = "".join(f"{code:09b}" for i in range(0, len(data), 200) for code in (256, *data[i : i + 200])) + f"{257:09b}"
+    bits += "0" * (-len(bits) % 8)
+    return int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
+def packbits(data):
+    return b"".join(bytes([len(data[i : i + 128]) - 1]) + data[i : i + 128] for i in range(0, len(data), 128))
+
+
+def tiff(values, bits, photometric, compression=1, order="<", rows=10, tile=None, planar=False, predictor=1, extra=(),
+         palette=None, orientation=1, fill=1, big=False, pages=1, without=()):  # fmt: skip
+    """A TIFF of `values` [h, w, samples] as they stand."""
+    height, width, count = values.shape
+    high, wide = tile or (rows, width)
+    planes = [values[:, :, i : i + 1] for i in range(count)] if planar else [values]
+    parts = []
+    for plane in planes:
+        for y in range(0, height, high):
+            for x in range(0, width, wide):
+                part = plane[y : y + high, x : x + wide]
+                if tile:
+                    part = np.pad(part, ((0, high - part.shape[0]), (0, wide - part.shape[1]), (0, 0)))
+                if predictor == 2:
+                    part = np.diff(part.astype(int), axis=1, prepend=0) & (1 << bits) - 1
+                if bits < 8:
+                    cells = part.reshape(len(part), -1)[:, :, None] >> np.arange(bits - 1, -1, -1) & 1
+                    raw = np.packbits(cells.reshape(len(part), -1).astype(np.uint8), axis=1).tobytes()
+                else:
+                    raw = part.astype(order + "u2" if bits == 16 else np.uint8).tobytes()
+                packed = {1: bytes, 5: lzw, 8: zlib.compress, 32946: zlib.compress, 32773: packbits}[compression](raw)
+                parts.append(packed if fill == 1 else bytes(int(f"{b:08b}"[::-1], 2) for b in packed))
+    start = 16 if big else 8
+    offsets = [start + sum(len(p) + len(p) % 2 for p in parts[:i]) for i in range(len(parts))]
+    places, sizes = (324, 325) if tile else (273, 279)
+    fields = {256: (4, [width]), 257: (4, [height]), 258: (3, [bits] * count), 259: (3, [compression]),
+              262: (3, [photometric]), 266: (3, [fill]), 274: (3, [orientation]), 277: (3, [count]),
+              284: (3, [2 if planar else 1]), 317: (3, [predictor]), places: (4, offsets),
+              sizes: (4, [len(p) for p in parts])}  # fmt: skip
+    fields.update({322: (4, [wide]), 323: (4, [high])} if tile else {278: (4, [high])})
+    fields.update({338: (3, list(extra))} if extra else {})
+    fields.update({320: (3, list(palette))} if palette is not None else {})
+    body = b"".join(p + b"\0" * (len(p) % 2) for p in parts)
+    at, word = start + len(body), "Q" if big else "I"
+    directory, after = b"", b""
+    fields = {tag: field for tag, field in sorted(fields.items()) if tag not in without}
+    end = at + (8 if big else 2) + len(fields) * (20 if big else 12) + (8 if big else 4)
+    for tag, (kind, numbers) in fields.items():
+        data = struct.pack(f"{order}{len(numbers)}{'H' if kind == 3 else 'I'}", *numbers)
+        room = 8 if big else 4
+        if len(data) > room:
+            after += b"\0" * (len(after) % 2)
+            data, place = struct.pack(order + word, end + len(after)), data
+            after += place
+        directory += struct.pack(order + "HH" + word, tag, kind, len(numbers)) + data.ljust(room, b"\0")
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + ("HHHQ" if big else "HI"), *((43, 8, 0) if big else (42,)), at)
+    count_ = struct.pack(order + ("Q" if big else "H"), len(fields))
+    following = struct.pack(order + word, at if pages > 1 else 0)  # the page after it is itself
+    return head + body + count_ + directory + following + after
+
+
 # -- every kind of file ---------------------------------------------------------------------------------------------
 
 
@@ -174,6 +236,68 @@ def files():
         out[f"pnm_p{kind}_comment.pnm"] = pnm(kind, comment=b"# a comment 1 2 3\n")
         out[f"pnm_p{kind}_cut.pnm"] = pnm(kind)[:-3]
     out["pnm_above_largest.pgm"] = pnm(5, 255).replace(b"255\n", b"200\n", 1)
+
+    for order, sign in (("<", "le"), (">", "be")):
+        for photometric, name in ((0, "white"), (1, "black")):
+            for bits in (1, 2, 4, 8, 16):
+                out[f"tiff_{name}_{bits}_{sign}.tif"] = tiff(draw(1, (1 << bits) - 1), bits, photometric, order=order)
+        for bits in (1, 2, 4, 8):
+            palette = np.random.default_rng(bits).integers(0, 65536, 3 << bits)
+            out[f"tiff_palette_{bits}_{sign}.tiff"] = tiff(draw(1, (1 << bits) - 1), bits, 3, order=order, palette=palette)
+            out[f"tiff_palette_8bit_entries_{bits}_{sign}.tiff"] = tiff(
+                draw(1, (1 << bits) - 1), bits, 3, order=order, palette=palette >> 8
+            )
+        for bits in (8, 16):
+            largest = (1 << bits) - 1
+            kinds = {"rgb": (3, 2, ()), "rgba": (4, 2, (2,)), "rgba_multiplied": (4, 2, (1,)), "rgbx": (4, 2, (0,)),
+                     "gray_alpha": (2, 1, (2,)), "cmyk": (4, 5, ())}  # fmt: skip
+            for name, (count, photometric, extra) in kinds.items():
+                for planar in (False, True):
+                    out[f"tiff_{name}_{bits}_{'planes' if planar else 'pixels'}_{sign}.tif"] = tiff(
+                        draw(count, largest), bits, photometric, order=order, extra=extra, planar=planar
+                    )
+            for compression in (5, 8, 32946, 32773):
+                for predictor in (1, 2) if compression != 32773 else (1,):
+                    out[f"tiff_packed{compression}_{predictor}_{bits}_{sign}.tif"] = tiff(
+                        draw(3, largest), bits, 2, compression, order, predictor=predictor
+                    )
+            out[f"tiff_tiles_{bits}_{sign}.tif"] = tiff(draw(3, largest), bits, 2, 8, order, tile=(16, 32))
+            out[f"tiff_tile_planes_{bits}_{sign}.tif"] = tiff(draw(3, largest), bits, 2, 5, order, tile=(16, 16), planar=True)
+    for orientation in range(10):
+        out[f"tiff_turned{orientation}.tif"] = tiff(draw(3), 8, 2, orientation=orientation)
+    for bits, compression in ((1, 1), (4, 5), (8, 8), (8, 32773)):
+        out[f"tiff_fill_order_{bits}_{compression}.tif"] = tiff(draw(1, (1 << bits) - 1), bits, 1, compression, fill=2)
+    out["tiff_big.tif"], out["tiff_pages.tif"] = tiff(draw(3), 8, 2, big=True), tiff(draw(3), 8, 2, pages=2)
+    out["tiff_big_be.tif"] = tiff(draw(1, 65535), 16, 1, 8, ">", big=True)
+    out["tiff_one_strip.tif"] = tiff(draw(3), 8, 2, rows=HEIGHT)
+    for tag in (256, 257, 258, 262, 273, 277, 278, 279):
+        out[f"tiff_without{tag}.tif"] = tiff(draw(1), 8, 1, rows=HEIGHT, without=(tag,))
+    for name, data in (("lab", tiff(draw(3), 8, 8)), ("five", tiff(draw(5), 8, 2)), ("cut", tiff(draw(3), 8, 2)[:2000]),
+                       ("cut_deflate", tiff(draw(3), 8, 2, 8)[:3000])):  # fmt: skip
+        out[f"tiff_{name}.tif"] = data
+    for compression in ("group3", "group4", "tiff_ccitt"):
+        out[f"tiff_{compression}.tif"] = saved(picture.convert("1"), "TIFF", compression=compression)
+    for mode in ("L", "RGB"):
+        out[f"tiff_jpeg_{mode}.tif"] = saved(picture.convert(mode), "TIFF", compression="jpeg")
+    for mode in ("RGB", "RGBA"):
+        for lossless in (False, True):
+            shaped = Image.fromarray(draw(len(mode)).astype(np.uint8), mode)
+            out[f"webp_{mode}_{lossless}.webp"] = saved(shaped, "WEBP", lossless=lossless, exact=True)
+    for orientation in range(1, 9):
+        out[f"webp_turned{orientation}.webp"] = saved(picture, "WEBP", exif=exif(orientation))
+        out[f"webp_turned{orientation}_prefix.webp"] = saved(picture, "WEBP", exif=b"Exif\0\0" + exif(orientation))
+    out["webp_frames.webp"] = saved(picture, "WEBP", save_all=True, append_images=[picture.rotate(90)], lossless=True)
+    out["webp_cut.webp"] = saved(picture, "WEBP")[:-50]
+    out["webp_trailing.webp"] = saved(picture, "WEBP") + b"more"
+
+    for progressive in (False, True):
+        whole = saved(picture, "JPEG", progressive=progressive, quality=90)
+        for cut in (1, 2, 3, 5, 40):
+            out[f"jpeg_without_{cut}_{progressive}.jpg"] = whole[:-cut]
+    scan = whole.rindex(b"\xff\xda")
+    out["jpeg_without_last_scan.jpg"], out["jpeg_without_last_scan_but_end.jpg"] = whole[:scan], whole[:scan] + b"\xff\xd9"
+    for mode in ("L", "CMYK"):
+        out[f"jpeg_{mode}_without_end.jpg"] = saved(picture.convert(mode), "JPEG")[:-2]
 
     out["empty.png"], out["text.png"], out["gif.gif"] = b"", b"<html>no picture</html>", saved(picture, "GIF")
     out["jpeg_called.png"], out["png_called.jpg"] = saved(picture, "JPEG"), saved(picture, "PNG")
