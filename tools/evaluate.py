@@ -21,7 +21,7 @@ from dump_reference import parse_size
 from lemore_torch import preparing, protocol
 from lemore_torch.data import DataError, load_label_map, pairs, read_pair
 from lemore_torch.evaluation import evaluate
-from lemore_torch.options import Parser, integer
+from lemore_torch.options import Parser, add_pairing, integer
 
 RULES = ("direct", "two_step")
 
@@ -32,7 +32,8 @@ def arguments(argv=None):
     add("input", metavar="IN", help="a model folder or a checkpoint, as convert.py takes them")
     add("--images", required=True, help="folder of images")
     add("--labels", required=True, help="folder of label PNGs of the same names")
-    add("--label-map", metavar="FILE", help="what values or colours of the label pictures mean (docs/training.md)")
+    add_pairing(parser)
+    add("--label-map", metavar="FILE", help="what values or colours of the label pictures mean (docs/images.md)")
     add("--classes", help="labels JSON (default: the one in the checkpoint)")
     convert.add_input_options(parser)
     add("--size", help="HxW of the network's input (default: the configuration's)")
@@ -57,7 +58,7 @@ def run(args):
     if model.config.is_classifier:
         raise DataError(f"{args.input}: a classifier has no label maps to be scored")
     label_map = load_label_map(args.label_map, labels)
-    files = pairs(args.images, args.labels)
+    files = pairs(args.images, args.labels, args.pair, args.recursive)
 
     def items():
         for number, paths in enumerate(files, 1):

@@ -179,34 +179,83 @@ def _mapped(picture, label_map, path):
     return np.where(classes < 0, IGNORE, classes).astype(np.uint8)
 
 
-def _files_of(folder: Path) -> List[Path]:
-    """The image files of a folder, as the command line counts them: not hidden, with an image's ending."""
+def _files_of(folder: Path, recursive=False) -> List[Path]:
+    """The image files of a folder below it, as the command line counts them: not hidden, with an image's ending."""
+    found = []
     try:
-        found = [p for p in folder.iterdir() if p.suffix.lower() in pictures.ENDINGS and not p.name.startswith(".")]
-        return sorted((p for p in found if p.is_file()), key=lambda p: p.name)
+        for path in folder.iterdir():
+            if path.name.startswith("."):
+                continue
+            if path.is_dir():  # folders behind links are not followed: they may lead in circles
+                below = _files_of(path, True) if recursive and not path.is_symlink() else []
+                found += [Path(path.name) / each for each in below]
+            elif path.suffix.lower() in pictures.ENDINGS and path.is_file():
+                found.append(Path(path.name))
     except OSError as error:
         raise DataError(f"{folder}: {'no such folder' if not folder.is_dir() else error.strerror}") from None
+    return sorted(found, key=str)
 
 
-def pairs(images, annotations) -> List[Tuple[Path, Path]]:
-    """(image, label) paths by name without ending, sorted; a missing partner, or two of a name, is an error."""
+@dataclass
+class Side:
+    """How images, or labels, are called: `before` and `after` around what an image and its label share."""
+
+    before: str = ""
+    after: str = ""
+
+    def shared(self, path: Path) -> Optional[str]:
+        """What a file shares with its partner, its folders included; None where it is called otherwise."""
+        name = path.name if "." in self.after else path.stem
+        middle = len(name) - len(self.before) - len(self.after)
+        if middle <= 0 or not (name.startswith(self.before) and name.endswith(self.after)):
+            return None
+        return str(path.parent / name[len(self.before) : len(self.before) + middle])
+
+    def called(self, shared: str) -> str:
+        path = Path(shared)
+        ending = "" if "." in self.after else ".png"
+        return str(path.parent / f"{self.before}{path.name}{self.after}{ending}")
+
+
+def pair_pattern(text: str) -> Tuple[Side, Side]:
+    """--pair 'IMAGE=LABEL', {} in each for what the names share, as `lemore eval` takes it. Errors: ValueError."""
+    sides = text.split("=")
+    if len(sides) != 2:
+        raise ValueError(f"expected IMAGE=LABEL with {{}} in each, got '{text}'")
+    for side in sides:
+        if side.count("{}") != 1:
+            raise ValueError(f"'{side}' does not have {{}} once")
+        if "/" in side:
+            raise ValueError(f"'{side}' has a folder; expected a file's name")
+    image, label = (Side(*side.split("{}")) for side in sides)
+    return image, label
+
+
+def pairs(images, annotations, pattern: Optional[Tuple[Side, Side]] = None, recursive=False) -> List[Tuple[Path, Path]]:
+    """(image, label) paths by name without ending, or by the pattern; sorted. A missing partner, or two of a name, is an
+    error; with a pattern, files that are called otherwise are passed over."""
     images, annotations = Path(images), Path(annotations)
+    image_side, label_side = pattern or (Side(), Side())
     found, labels = {}, {}
-    for path in _files_of(images):
-        if path.stem in found:
-            raise DataError(f"{found[path.stem]} and {path}: both would have the label {path.stem}.png")
-        found[path.stem] = path
-    for path in _files_of(annotations):
-        if path.suffix.lower() != ".png":
+    for path in _files_of(images, recursive):
+        name = image_side.shared(path)
+        if name in found:
+            raise DataError(f"{found[name]} and {images / path}: both would have the label {label_side.called(name)}")
+        if name is not None:
+            found[name] = images / path
+    for path in _files_of(annotations, recursive):
+        name = label_side.shared(path)
+        if name is None or ("." not in label_side.after and path.suffix.lower() != ".png"):
             continue
-        if path.stem in labels:
-            raise DataError(f"{labels[path.stem]} and {path}: both are labels of one image")
-        labels[path.stem] = path
+        if name in labels:
+            raise DataError(f"{labels[name]} and {annotations / path}: both are labels of one image")
+        labels[name] = annotations / path
     if not found:
-        raise DataError(f"{images}: no images")
+        called = f" called '{image_side.before}{{}}{image_side.after}' (--pair)" if pattern else ""
+        raise DataError(f"{images}: no images{called}")
     for name in sorted(found.keys() ^ labels.keys()):
         if name in found:
-            raise DataError(f"{found[name]}: no label {annotations / (name + '.png')}")
+            raise DataError(f"{found[name]}: no label {annotations / label_side.called(name)}")
         raise DataError(f"{labels[name]}: no image of that name in {images}")
     return [(found[name], labels[name]) for name in sorted(found)]
 
@@ -222,9 +271,9 @@ def read_pair(image_path, label_path, labels: Labels, label_map: Optional[LabelM
 class SegmentationSet:
     """All images and labels of one split, decoded once and kept as uint8."""
 
-    def __init__(self, folder, labels: Labels, label_map: Optional[LabelMap] = None):
+    def __init__(self, folder, labels: Labels, label_map: Optional[LabelMap] = None, pattern=None, recursive=False):
         self.folder, self.labels = Path(folder), labels
-        self.files = pairs(self.folder / "images", self.folder / "labels")
+        self.files = pairs(self.folder / "images", self.folder / "labels", pattern, recursive)
         self.items = [read_pair(*files, labels, label_map) for files in self.files]
         counts = [torch.bincount(label.flatten().long(), minlength=256) for _, label in self.items]
         self.unlabelled = [files[1] for files, count in zip(self.files, counts) if count[IGNORE] == count.sum()]

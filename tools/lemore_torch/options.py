@@ -4,6 +4,8 @@ import argparse
 import math
 from pathlib import Path
 
+from .data import pair_pattern
+
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line (exit code 2) and shows the default of every option that has one."""
@@ -45,6 +47,20 @@ def size(text):
     if not (height.isdigit() and width.isdigit() and all(32 <= int(n) <= 16384 for n in (height, width))):
         raise argparse.ArgumentTypeError(f"expected HxW, 32 to 16384 a side, got '{text}'")
     return int(height), int(width)
+
+
+def add_pairing(parser):
+    """The options that say which image goes with which label."""
+
+    def pattern(text):
+        try:
+            return pair_pattern(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    parser.add_argument("--pair", type=pattern, metavar="IMAGE=LABEL", help="names of an image and its label, {} for what "
+                        "they share: '{}_leftImg8bit.png={}_gtFine_labelTrainIds.png'")  # fmt: skip
+    parser.add_argument("--recursive", action="store_true", help="sub-folders of the images and labels too")
 
 
 def number(low, high, above=False, below=False):

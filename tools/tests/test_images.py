@@ -15,7 +15,7 @@ from PIL import Image
 import convert
 from lemore_torch import images
 from lemore_torch.networks.lemore import Config
-from lemore_torch.data import DataError, pairs, read_image
+from lemore_torch.data import DataError, pair_pattern, pairs, read_image
 from lemore_torch.networks.lemore import LeMoRe
 
 import torch
@@ -384,6 +384,41 @@ def test_names_keep_their_dots(folders):
     put(folders, "images/a.b.png", "images/a.c.jpg", "labels/a.b.png", "labels/a.c.png")
     assert [(a.name, b.name) for a, b in pairs(folders / "images", folders / "labels")] == [
         ("a.b.png", "a.b.png"), ("a.c.jpg", "a.c.png")]  # fmt: skip
+
+
+PATTERN = "{}_leftImg8bit.png={}_gtFine_labelTrainIds.png"
+
+
+def test_names_that_differ_by_a_suffix(folders, model):
+    """As Cityscapes has them: sub-folders, and other pictures beside the labels."""
+    for city in ("aachen", "bonn"):
+        for number in range(2):
+            stem = f"{city}/{city}_{number}"
+            put(folders, f"images/{stem}_leftImg8bit.png", f"labels/{stem}_gtFine_labelTrainIds.png",
+                f"labels/{stem}_gtFine_color.png", f"images/{stem}_other.jpg")  # fmt: skip
+    both, sides = (folders / "images", folders / "labels"), pair_pattern(PATTERN)
+    found = pairs(*both, sides, recursive=True)
+    assert [a.name for a, _ in found] == [f"{c}_{n}_leftImg8bit.png" for c in ("aachen", "bonn") for n in range(2)]
+    assert all(b.name == a.name.replace("leftImg8bit", "gtFine_labelTrainIds") for a, b in found)
+    scores = lemore("eval", "-m", model, "--images", both[0], "--labels", both[1], "--recursive", "--pair", PATTERN, "--json")
+    assert json.loads(scores)["images"] == len(found)
+    with pytest.raises(DataError, match="no images called"):
+        pairs(*both, sides)
+    (folders / "labels" / "bonn" / "bonn_1_gtFine_labelTrainIds.png").unlink()
+    with pytest.raises(DataError, match="bonn_1_gtFine_labelTrainIds.png"):
+        pairs(*both, sides, recursive=True)
+
+
+@pytest.mark.parametrize("text", ["", "a=b", "{}=b", "{}{}={}", "a/{}={}", "{}={}={}", "{}.png"])
+def test_patterns_of_names_are_checked(text):
+    with pytest.raises(ValueError):
+        pair_pattern(text)
+
+
+@pytest.mark.parametrize("pattern", ["{}_img={}_lab", "{}_img.png={}_lab", "{}_img={}_lab.png"])
+def test_patterns_without_an_ending(pattern, folders):
+    put(folders, "images/a_img.png", "images/b_img.png", "labels/a_lab.png", "labels/b_lab.png", "labels/c_other.png")
+    assert len(pairs(folders / "images", folders / "labels", pair_pattern(pattern))) == 2
 
 
 @pytest.mark.parametrize("extra, named", [

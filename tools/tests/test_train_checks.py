@@ -75,7 +75,7 @@ WRONG = (
        (("2", "0.5"), ("nan", "1"), ("0", "1"), ("1", "inf"), ("1",), ("-1", "1"))]
     + [(name, ("0",)) for name in ("--batch", "--loss-stride", "--val-every", "--save-every", "--lr", "--hard")]
     + [("--ema", ("1",)), ("--device", ("tpu",)), ("--device", ("cuda:99",)), ("--device", ("cpu:1",)),
-       ("--size", ("64",)), ("--size", ("64x16",)), ("--size", ("0x0",)), ("--size", ("99999x64",)),
+       ("--size", ("64",)), ("--size", ("96x128",)), ("--out", ("",)), ("--pair", ("a",)), ("--size", ("64x16",)), ("--size", ("0x0",)), ("--size", ("99999x64",)),
        ("--deadline", ("tomorrow",)), ("--deadline", ("2030-13-01",)), ("--bogus", ()), ("--key", ("model",)),
        ("--epochs", ("0", "--full-epochs", "0"))]
 )  # fmt: skip

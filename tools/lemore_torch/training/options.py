@@ -5,7 +5,7 @@ import datetime
 
 import torch
 
-from ..options import Parser, integer, number, size
+from ..options import Parser, add_pairing, integer, number, size
 
 
 def _moment(text):
@@ -35,7 +35,8 @@ def arguments(description, argv=None):
     scale, many = number(0.05, 20), 10**6
     add("--data", required=True, help="folder with {train,val}/{images,labels}")
     add("--labels", required=True, help="labels file: class names, colours, ignore value, annotation offset")
-    add("--label-map", metavar="FILE", help="what values or colours of the label pictures mean (docs/training.md)")
+    add("--label-map", metavar="FILE", help="what values or colours of the label pictures mean (docs/images.md)")
+    add_pairing(parser)
     add("--config", metavar="FILE", help="network configuration (default: that of --init, with the classes of --labels)")
     add("--size", type=size, metavar="HxW", help="final size of the network's input (default: the configuration's)")
     add("--out", required=True, help="run folder: last.pth, best.pth, log.csv, curve.png")
@@ -73,6 +74,10 @@ def arguments(description, argv=None):
             parser.error(f"--{name.replace('_', '-')}: expected LOW HIGH with LOW <= HIGH, got {low} {high}")
     if args.epochs + args.full_epochs == 0:
         parser.error("--epochs and --full-epochs are both 0: there is nothing to train")
+    if args.epochs and any(n % 64 for n in args.size or ()):
+        parser.error("--size: expected multiples of 64, as half of it comes first, in multiples of 32, or --epochs 0")
+    if not args.out:
+        parser.error("--out: expected a folder, got ''")
     if not args.config and not args.init:
         parser.error("--config: expected a configuration, or with --init a file that carries one")
     if args.key and not args.init:

@@ -109,7 +109,8 @@ class Trainer:
         self.label_map = load_label_map(args.label_map, self.labels)
         self.check_config()
         self.train_set, self.val_set = (
-            SegmentationSet(Path(args.data) / split, self.labels, self.label_map) for split in ("train", "val")
+            SegmentationSet(Path(args.data) / split, self.labels, self.label_map, args.pair, args.recursive)
+            for split in ("train", "val")
         )
         self.notes = check_classes(self.train_set, self.val_set, self.label_map)
         for note in self.notes:
