@@ -268,10 +268,10 @@ def _jpeg_without_end(data):
         return None
     data = data.rstrip(b"\xff")  # the first byte of the end marker may be there
     try:
-        one, other = (_whole_jpeg(data + bytes([filler]) * 4096 + b"\xff\xd9") for filler in (0, 0x5A))
+        one, *others = (_whole_jpeg(data + bytes([filler]) * 4096 + b"\xff\xd9") for filler in (0, 0xAA, 0x55))
     except ImageError:
         return None
-    if not np.array_equal(one.values, other.values):
+    if not all(np.array_equal(one.values, other.values) for other in others):
         return None
     one.warning = "the JPEG lacks its end marker; all pixels are there"
     return one

@@ -74,6 +74,7 @@ class Page:
         offsets, sizes = (self.fields.get(tag, ()) for tag in ((324, 325) if tiled else (273, 279)))
         if not width or not height:
             raise TiffError("damaged TIFF: empty strips or tiles")
+        sizes = sizes or [max(0, len(self.data) - offset) for offset in offsets]  # not said: up to the end
         planes, across, down = (self.count if self.planar else 1), -(-self.width // width), -(-self.height // height)
         if not planes * across * down <= min(len(offsets), len(sizes)) or width * height > 1 << 28:
             raise TiffError("damaged TIFF: strips or tiles are missing")

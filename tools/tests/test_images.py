@@ -123,8 +123,10 @@ def lzw(data):
     return int(bits, 2).to_bytes(len(bits) // 8, "big")
 
 
-def packbits(data):
-    return b"".join(bytes([len(data[i : i + 128]) - 1]) + data[i : i + 128] for i in range(0, len(data), 128))
+def packbits(data, row):
+    """Runs of at most 100 bytes, which end with the row."""
+    runs = [data[y + x : y + min(x + 100, row)] for y in range(0, len(data), row) for x in range(0, row, 100)]
+    return b"".join(bytes([len(run) - 1]) + run for run in runs)
 
 
 def tiff(values, bits, photometric, compression=1, order="<", rows=10, tile=None, planar=False, predictor=1, extra=(),
@@ -147,7 +149,7 @@ def tiff(values, bits, photometric, compression=1, order="<", rows=10, tile=None
                     raw = np.packbits(cells.reshape(len(part), -1).astype(np.uint8), axis=1).tobytes()
                 else:
                     raw = part.astype(order + "u2" if bits == 16 else np.uint8).tobytes()
-                packed = {1: bytes, 5: lzw, 8: zlib.compress, 32946: zlib.compress, 32773: packbits}[compression](raw)
+                packed = {1: bytes, 5: lzw, 8: zlib.compress, 32946: zlib.compress, 32773: lambda raw: packbits(raw, len(raw) // len(part))}[compression](raw)
                 parts.append(packed if fill == 1 else bytes(int(f"{b:08b}"[::-1], 2) for b in packed))
     start = 16 if big else 8
     offsets = [start + sum(len(p) + len(p) % 2 for p in parts[:i]) for i in range(len(parts))]

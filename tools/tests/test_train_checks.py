@@ -3,13 +3,16 @@
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import toy
+from cpp import binary
 from PIL import Image
 
+import convert
 import evaluate
 import train
 from lemore_torch.networks.lemore import Config
@@ -352,9 +355,6 @@ def of_kind(kind, values, path):
     if kind == "gray 1":
         Image.fromarray(values > 0).save(path)
         return {"values": {"0": "background", "1": "road"}}
-    if kind == "gray 4":
-        Image.fromarray((values * 17).astype(np.uint8)).save(path, bits=4)
-        return {"values": {"0": "background", "1": "road", "2": "car"}}
     if kind == "gray 8 colours":
         Image.fromarray((values * 100).astype(np.uint8)).save(path)
         return {"colors": {"#000000": "background", "#646464": "road", "200,200,200": "car"}}
@@ -362,7 +362,10 @@ def of_kind(kind, values, path):
     return {"values": {"0": "background", "1000": "road", "2000": "car"}}
 
 
-@pytest.mark.parametrize("kind", ["rgb", "palette", "palette places", "gray 1", "gray 8 colours", "gray 16"])
+KINDS = ["rgb", "palette", "palette places", "gray 1", "gray 8 colours", "gray 16"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_label_maps_read_every_kind(kind, tmp_path):
     values = np.random.default_rng(0).integers(0, 2 if kind == "gray 1" else 3, (9, 13))
     map_file = tmp_path / "map.json"
@@ -386,6 +389,42 @@ def test_unlisted_values(tmp_path):
         read({"colors": {"#000000": 0}, "default": "error"})
 
 
+@pytest.fixture(scope="module")
+def three_classes(tmp_path_factory):
+    """A weight file whose classes are NAMES."""
+    binary()
+    folder, config = tmp_path_factory.mktemp("three"), {**toy.CONFIG, "num_classes": 3}
+    labels = {"classes": [{"name": name, "color": [0, 0, 0]} for name in NAMES]}
+    model = LeMoRe(Config.from_json(config))
+    torch.save({"state_dict": model.state_dict(), "config": config, "labels": labels}, folder / "m.pth")
+    assert convert.main([str(folder / "m.pth"), "-o", str(folder / "m.safetensors")]) == 0
+    return folder / "m.safetensors"
+
+
+def score(model, folder, label_map):
+    """lemore eval --label-map on the pictures of a folder: the finished process."""
+    (folder / "map.json").write_text(json.dumps(label_map))
+    command = [binary(), "eval", "-m", model, "--images", folder / "images", "--labels", folder / "labels", "--json",
+               "--label-map", folder / "map.json"]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+    Image.new("RGB", (37, 35)).save(tmp_path / "images" / "a.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lemore_reads_label_maps_alike(kind, three_classes, pictures):
+    values = np.random.default_rng(0).integers(0, 2 if kind == "gray 1" else 3, (35, 37))
+    done = score(three_classes, pictures, of_kind(kind, values, pictures / "labels" / "a.png"))
+    assert done.returncode == 0, done.stderr
+    assert np.sum(json.loads(done.stdout)["confusion"], 1).tolist() == np.bincount(values.ravel(), minlength=3).tolist()
+
+
 @pytest.mark.parametrize("value, named", [
     ({}, "values"), ([], "values"), ({"values": {}}, "values"), ({"values": {"0": 0}, "colors": {"#000000": 0}}, "values"),
     ({"values": {"a": 0}}, "'a'"), ({"values": {"65536": 0}}, "65536"), ({"values": {"-1": 0}}, "-1"),
@@ -395,9 +434,12 @@ def test_unlisted_values(tmp_path):
     ({"colors": {"#0a0b0c": 0, "10,11,12": 1}}, "twice"), ({"values": {"0": 0}, "default": "sky"}, "default"),
     ({"values": {"0": 0}, "ignore": 255}, "'ignore'"),
 ])  # fmt: skip
-def test_label_maps_are_read_strictly(value, named):
+def test_label_maps_are_read_strictly(value, named, three_classes, pictures):
     with pytest.raises(LabelMapError, match=named.replace(".", r"\.")):
         LabelMap(value, NAMES)
+    of_kind("gray 8 colours", np.zeros((35, 37), int), pictures / "labels" / "a.png")
+    done = score(three_classes, pictures, value)
+    assert done.returncode in (1, 2) and "map.json" in done.stderr, done.stderr
 
 
 def test_label_map_files(tmp_path):
