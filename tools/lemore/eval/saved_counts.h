@@ -35,15 +35,13 @@ struct SavedCounts {
   Confusion counts{0};
 };
 
-/// JSON text: {"format": "lemore-confusion", "version": 2, "source": {...}, "run": {"shard": [I, N], "pairs": P,
-/// "pairs_digest": "...", "failed": F}, "classes": [names], "images": N, "confusion": [[...], ...]}; row = truth, column
-/// = prediction. docs/json.md describes it.
+/// The JSON text that docs/json.md describes.
 std::string to_json_text(const SavedCounts& saved);
 
 /// Reads such a file. Errors: io_error, invalid_file naming the file and what is wrong.
 Result<SavedCounts> read_saved_counts(const std::string& path);
 
-/// Adds up the parts of one evaluation, all of them, each once, in any order. `paths` are the files they were read from.
+/// Adds up the parts of one evaluation: all of them, each once, in any order. `paths` names their files.
 /// Errors    invalid_file naming the file at fault: other classes, another model, mode or label map, a part of another
 ///           evaluation, a part that is there twice or missing, or a sum beyond k_max_counted_pixels
 /// Requires  at least one part, as many paths

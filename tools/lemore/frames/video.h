@@ -54,7 +54,7 @@ Result<VideoFormat> parse_y4m_header(std::string_view line, std::uint64_t max_pi
 /// Whether `line`, without its end, begins a frame.
 bool is_y4m_frame_line(std::string_view line) noexcept;
 
-/// "auto", "bt601" or "bt709", as --colorspace takes it: sets the matrix of `format`, or leaves it as the header had it.
+/// Sets the matrix of `format` to "bt601" or "bt709", as --colorspace names them; "auto" leaves it as it is.
 /// Errors    invalid_argument, also for anything but auto where the frames are RGB
 Status choose_matrix(std::string_view name, VideoFormat& format);
 

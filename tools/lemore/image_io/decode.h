@@ -42,20 +42,21 @@ struct DecodeLimits {
   std::function<Status(std::uint64_t pixels)> admit = {};
 };
 
-/// Decodes a whole image file to 8-bit gray or RGB and turns it upright. docs/images.md says it for users.
+/// Decodes a whole image file to 8-bit gray or RGB and turns it upright. docs/images.md has the rules for users.
 ///
-/// Values    gray stays gray; palettes are expanded; alpha is dropped, not blended (a TIFF's colours that were multiplied
-///           by it are divided again); 16-bit samples become round(v * 255 / 65535); gamma, colour profiles and text are
-///           ignored; CMYK becomes (255 - c) * (255 - k) / 255, as PIL does, and CMYK and YCCK JPEGs are read by Adobe's
-///           convention (stored inverted)
-/// Turning   EXIF orientation 1-8 of JPEG, PNG and WebP and TIFF's own is applied; a damaged EXIF block counts as none
-/// Several   of a TIFF the first page is read, of an animated WebP the first frame, each with a warning
-/// Strict    a file that is cut short or whose entropy-coded data is damaged is refused, never half shown; a JPEG that
-///           lacks only its end marker is read, with a warning
-/// Warnings  image.warning, empty otherwise
+/// Values    Gray stays gray, palettes are expanded, 16-bit samples become round(v * 255 / 65535). Alpha is dropped,
+///           not blended; a TIFF's colours that were multiplied by alpha are divided by it again. CMYK becomes
+///           (255 - c) * (255 - k) / 255, as in PIL; CMYK and YCCK JPEGs are read by Adobe's convention (stored
+///           inverted). Gamma, colour profiles and text are ignored.
+/// Turning   The EXIF orientation of JPEG, PNG and WebP and the orientation tag of TIFF are applied. A damaged EXIF
+///           block counts as none.
+/// Several   The first page of a TIFF and the first frame of an animated WebP are read, with a warning.
+/// Strict    A file that is cut short or whose coded data is damaged is refused, never half shown. A JPEG that lacks
+///           only its end marker is read, with a warning.
+/// Warnings  In image.warning, which is empty otherwise.
 /// Errors    invalid_file, unsupported (by name), out_of_memory. Messages do not name the file.
-/// Memory    the image, and as much again while one with an orientation is turned (`image` and the scratch swap); for a
-///           lossless WebP 4 bytes a pixel more while it is decoded, for a TIFF a row or a tile
+/// Memory    The image, and as much again while it is turned (`image` and the scratch swap). While they are decoded, a
+///           lossless WebP and a YCbCr TIFF take 4 more bytes a pixel, other TIFFs a row or a tile.
 Status decode_image(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image,
                     Image& scratch);
 
