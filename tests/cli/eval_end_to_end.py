@@ -145,7 +145,7 @@ def check_json(result):
     assert list(result) == ["miou", "mean_accuracy", "pixel_accuracy", "classes", "confusion", "images", "failed",
                             "pixels", "source"]  # fmt: skip
     assert all(list(c) == ["name", "iou", "accuracy", "share"] for c in result["classes"])
-    assert set(result["source"]) == {"model", "architecture", "labels", "input_size", "source_sha256", "mode"}
+    assert set(result["source"]) == {"model", "architecture", "labels", "input_size", "source_sha256", "mode", "weights"}
     documented = (SOURCE / "docs" / "json.md").read_text()
     for key in [*result, *result["classes"][0], *result["source"], "stride", "pair", "label_map", "run", "shard", "pairs",
                 "pairs_digest"]:  # fmt: skip

@@ -21,6 +21,7 @@
 #include "progress.h"
 #include "render/pictures.h"
 #include "report.h"
+#include "run/manifest.h"
 
 namespace lemore::cli {
 
@@ -235,6 +236,9 @@ int evaluate(const EvalOptions& options) {
 
   SavedCounts result;
   result.source = source_of(options, *model, *segmenter, label_map);
+  const Result<std::string> hash = hash_file(options.model);  // files of one name may hold other weights
+  if (!hash.ok()) return fail(hash.status());
+  result.source["weights"] = *hash;
   result.part = {*shard, found->pairs.size(), digest_of(found->pairs), 0};
   std::vector<Pair> pairs;
   for (std::size_t i = 0; i < found->pairs.size(); ++i) {
