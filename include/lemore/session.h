@@ -152,6 +152,10 @@ class LEMORE_API Session {
   /// Names of the stages, in the order they are computed: "stem", "stages.0.down", ..., "head.fuse", "output".
   const std::vector<std::string>& stage_names() const noexcept;
 
+  /// Names of stages of the trained network that are not computed, since an exact rewrite merged
+  /// them into others.
+  const std::vector<std::string>& merged_stages() const noexcept;
+
   /// A stage of the last run, channels last: [1, h, w, c]. Requires keep_stages.
   /// Errors    not_found.
   Result<TensorView> stage(std::string_view name) const;

@@ -96,7 +96,10 @@ LEMORE_INLINE Vec activate(Vec x, Activation activation) {
     case Activation::sigmoid:
       return sigmoid(x);
     case Activation::gelu:
+#if !LEMORE_WITHOUT_TRANSFORMERS
       return gelu(x);
+#endif
+      break;
   }
   return x;
 }
@@ -104,6 +107,7 @@ LEMORE_INLINE Vec activate(Vec x, Activation activation) {
 /// n values in place.
 LEMORE_INLINE void activate_values(float* y, size_t n, Activation activation) {
   size_t i = 0;
+#if !LEMORE_WITHOUT_TRANSFORMERS
   if (activation == Activation::gelu) {  // hot in a transformer, and long enough that two vectors at once hide more
     for (; n - i >= 2 * Vec::lanes; i += 2 * Vec::lanes) {
       const Vec a = gelu(load(y + i)), b = gelu(load(y + i + Vec::lanes));
@@ -111,6 +115,7 @@ LEMORE_INLINE void activate_values(float* y, size_t n, Activation activation) {
       store(b, y + i + Vec::lanes);
     }
   }
+#endif
   for (; i < n; i += Vec::lanes) store_up_to(activate(load_up_to(y + i, n - i), activation), y + i, n - i);
 }
 

@@ -20,7 +20,7 @@ Result<plan::Plan> build_plan(const WeightFile& weights, Size size, const plan::
   if (!graph.status().ok()) return graph.status();
   plan::Lowering lowering(graph, weights.weights(), options);
   lowering.lower_all();
-  lowering.plan.count_macs(graph.rewritten_macs());
+  lowering.plan.rewritten(graph.rewritten_macs(), graph.take_merged());
   const plan::Value output = lowering.at(graph.output());
   const std::size_t scratch =
       weights.output_kind() == graph::OutputKind::pixel_logits

@@ -151,12 +151,15 @@ class Graph {
 
   /// Names a map that is complete now, so that it can be compared with PyTorch's.
   void record(const Name& name, const Map& map);
+  /// Names a stage of the trained network that is not computed here, since an exact rewrite merged it into another.
+  void merged(const Name& name) { merged_.push_back(name.text()); }
   /// The network's output; it is recorded as "output".
   void output(const Map& map, OutputKind kind);
 
   const std::vector<Node>& nodes() const { return nodes_; }
   const std::vector<Weight>& weights() const { return weights_; }
   const std::vector<Record>& records() const { return records_; }
+  std::vector<std::string>&& take_merged() { return std::move(merged_); }
   std::size_t map_count() const { return maps_.size(); }
   const Placement& placement(const Map& map) const { return maps_[static_cast<std::size_t>(map.id)].place; }
   const Map& base(const Map& map) const { return maps_[static_cast<std::size_t>(placement(map).base)].map; }
@@ -191,6 +194,7 @@ class Graph {
   std::vector<Placed> maps_;
   std::vector<Weight> weights_;
   std::vector<Record> records_;
+  std::vector<std::string> merged_;
   Map image_, output_;
   std::size_t border_ = 0;
   OutputKind kind_ = OutputKind::pixel_logits;

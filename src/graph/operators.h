@@ -100,8 +100,11 @@ struct OffsetLogits {
   int classes = -1, projection = -1;
 };
 
-using Operator = std::variant<Conv, LayerNorm, Attention, MaxPool, ClassAffinity, ClassOffset, OffsetLogits, Conv3x3s2,
-                              Pointwise, Depthwise, AxisProjections, AxisMeans, GlobalMean, Gate, AdaptiveAvgPool,
-                              NestedAttention, GatedFusion, ResizeSum>;
+using Operator = std::variant<
+#if !LEMORE_WITHOUT_TRANSFORMERS
+    Conv, LayerNorm, Attention, MaxPool, ClassAffinity, ClassOffset, OffsetLogits,
+#endif
+    Conv3x3s2, Pointwise, Depthwise, AxisProjections, AxisMeans, GlobalMean, Gate, AdaptiveAvgPool, NestedAttention,
+    GatedFusion, ResizeSum>;
 
 }  // namespace lemore::graph

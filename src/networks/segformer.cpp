@@ -125,6 +125,7 @@ Map SegFormer::head(Graph& g, const std::vector<Map>& features) const {
       projected.push_back(features[s]);
       g.count_parameters(block_parameters + channels);
       g.count_macs(block_parameters * first);
+      g.merged(Name("head.project", s));
       continue;
     }
     const Name convs = name("convs", s);

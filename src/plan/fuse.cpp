@@ -61,8 +61,9 @@ class Fuser {
     const auto* depthwise = is<graph::Depthwise>(i + 1);
     const auto* project = is<graph::Pointwise>(i + 2);
     return expand != nullptr && depthwise != nullptr && project != nullptr && chained(i) && chained(i + 1) &&
-           dense(nodes_[i].inputs[0]) && !nodes_[i].inputs[1] && nodes_[i].inputs.size() == 2 && expand->bias >= 0 && project->bias >= 0 &&
-           depthwise->kh == depthwise->kw && depthwise->dilation == 1 && worth_strips(nodes_[i].output);
+           dense(nodes_[i].inputs[0]) && !nodes_[i].inputs[1] && nodes_[i].inputs.size() == 2 && expand->bias >= 0 &&
+           project->bias >= 0 && depthwise->kh == depthwise->kw && depthwise->dilation == 1 &&
+           worth_strips(nodes_[i].output);
   }
 
   bool is_cartesian(std::size_t i) const {

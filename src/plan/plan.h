@@ -133,6 +133,7 @@ struct Plan {
   std::vector<StepInfo> infos;  ///< of the steps
   std::vector<Record> records;
   std::vector<std::string> record_names;
+  std::vector<std::string> merged;  ///< stages of the trained network that are not computed
   std::vector<Constant> constants;
   std::vector<std::size_t> offsets;  ///< of buffers, in elements
   std::size_t arena_bytes = 0;
@@ -181,8 +182,11 @@ class Builder {
   void touch(std::initializer_list<Touched> touched);
   /// Names a value that is complete now.
   void record(const std::string& name, const Value& value);
-  /// Adds to the network's multiply-accumulates, beyond those of its steps.
-  void count_macs(std::uint64_t macs) { plan_.macs += macs; }
+  /// What the trained network needs or has beyond the steps: multiply-accumulates, and stages merged into others.
+  void rewritten(std::uint64_t macs, std::vector<std::string>&& merged) {
+    plan_.macs += macs;
+    plan_.merged.swap(merged);
+  }
   /// Notes that something cannot be planned; finish() reports the first.
   void fail(Status status);
 

@@ -291,6 +291,8 @@ Status Session::label_map(const LabelView& labels, const ConfidenceView* confide
 const std::vector<StepInfo>& Session::steps() const noexcept { return data_->plan.infos; }
 const std::vector<std::string>& Session::stage_names() const noexcept { return data_->plan.record_names; }
 
+const std::vector<std::string>& Session::merged_stages() const noexcept { return data_->plan.merged; }
+
 Result<TensorView> Session::stage(std::string_view name) const {
   return guard([&]() -> Result<TensorView> {
     const plan::Plan& plan = data_->plan;

@@ -188,6 +188,8 @@ int compare(const CompareOptions& options) {
   }
   for (const std::string& name : dump->stages()) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const std::vector<std::string>& merged = session->merged_stages();
+    if (std::find(merged.begin(), merged.end(), name) != merged.end()) continue;
     return fail(Status(StatusCode::not_found, options.reference + ": the model has no stage `" + name + "`"));
   }
 

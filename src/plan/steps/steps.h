@@ -31,7 +31,7 @@ void lower(Lowering& l, const Node& node, const graph::AdaptiveAvgPool& op);
 void lower(Lowering& l, const Node& node, const graph::NestedAttention& op);
 void lower(Lowering& l, const Node& node, const graph::GatedFusion& op);
 
-// steps/tokens.cpp: transformers'. steps/offset_learning.cpp.
+// steps/tokens.cpp: transformers'. steps/offset_learning.cpp. Not built without transformers.
 void lower(Lowering& l, const Node& node, const graph::Conv& op);
 void lower(Lowering& l, const Node& node, const graph::LayerNorm& op);
 void lower(Lowering& l, const Node& node, const graph::Attention& op);
