@@ -34,6 +34,11 @@ void add_batch_options(CLI::App& command, BatchOptions& options) {
       ->type_name("I/N");
   command.add_flag("--copy", options.copy,
                    "Read the model into memory, so that its file may be replaced or cut short meanwhile");
+  command
+      .add_option("--memory", options.memory_mib,
+                  "MiB that the images in flight may take; one is always let in; default: 512")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 30).description(""))
+      ->type_name("MIB");
   command.add_option("--max-pixels", options.max_pixels, "Refuse larger images before decoding; default: 268435456")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{65535} * 65535).description(""))
       ->type_name("N");
@@ -62,6 +67,8 @@ Result<SegmenterOptions> segmenter_options(const BatchOptions& options) {
   segmenter.threads = options.compute.threads;
   return segmenter;
 }
+
+std::uint64_t memory_bytes(const BatchOptions& options) { return options.memory_mib << 20; }
 
 LoadOptions load_options(const BatchOptions& options) {
   LoadOptions load;

@@ -19,12 +19,16 @@ struct BatchOptions {
   bool recursive = false, keep_going = false;
   std::string shard, progress = "auto";
   std::uint64_t max_pixels = DecodeLimits().max_pixels;
+  std::uint64_t memory_mib = 512;
   bool copy = false;
 };
 void add_batch_options(CLI::App& command, BatchOptions& options);
 
 /// Mode, stride, threads and ISA. Errors: invalid_argument naming the option; those of chosen_isa.
 Result<SegmenterOptions> segmenter_options(const BatchOptions& options);
+
+/// What --memory says.
+std::uint64_t memory_bytes(const BatchOptions& options);
 
 /// How --copy has the model loaded.
 LoadOptions load_options(const BatchOptions& options);

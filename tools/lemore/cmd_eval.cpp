@@ -247,7 +247,8 @@ int evaluate(const EvalOptions& options) {
   Result<std::vector<Evaluator>> evaluators = make_evaluators(options, *model, *segmenter, pairs.size(), label_map);
   if (!evaluators.ok()) return fail_option(evaluators.status());
   Progress progress(Progress::parse_style(batch.progress), pairs.size(), "images");
-  const Evaluation evaluation = evaluate(pairs, *evaluators, batch.keep_going, options.worst, progress);
+  const Evaluation evaluation =
+      evaluate(pairs, *evaluators, batch.keep_going, options.worst, progress, memory_bytes(batch));
   if (evaluation.failed > 0 && !batch.keep_going) return k_exit_failure;
 
   for (const ClassInfo& c : model->classes()) result.names.push_back(c.name);

@@ -42,7 +42,6 @@ struct RunOptions {
   std::vector<std::string> only;
   BatchOptions batch;
   bool resume = false, json = false;
-  std::uint64_t memory_mib = 512;
   std::string manifest;
   std::string frames, colorspace = "auto";
   double fps = 0;
@@ -416,7 +415,7 @@ int run(RunOptions options) {
   pipeline_options.keep_going = batch.keep_going;
   pipeline_options.resume = options.resume;
   pipeline_options.helpers = std::min(default_threads(), 4);
-  pipeline_options.memory_bytes = options.memory_mib << 20;
+  pipeline_options.memory_bytes = memory_bytes(batch);
   pipeline_options.bytes_a_pixel = k_bytes_a_pixel + (engine_options.wants_confidence ? sizeof(float) : 0);
   Progress progress(Progress::parse_style(batch.progress), inputs->inputs.size(), "images");
   catch_stop_signals();
@@ -480,11 +479,6 @@ void add_run_command(CLI::App& app, int& exit_code) {
       ->allow_extra_args(false)
       ->type_name("NAMES");
   add_batch_options(*command, options->batch);
-  command
-      ->add_option("--memory", options->memory_mib,
-                   "MiB that the images in flight may take; one is always let in; default: 512")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 30).description(""))
-      ->type_name("MIB");
   command->add_flag("--resume", options->resume, "Skip images whose outputs are all there and not out of date");
   command->add_option("--manifest", options->manifest, "One JSON line an image, as it finishes; --resume appends")
       ->type_name("FILE.jsonl");

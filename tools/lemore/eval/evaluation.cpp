@@ -6,16 +6,24 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <tuple>
 #include <utility>
 
+#include "memory_budget.h"
 #include "report.h"
+#include "start_thread.h"
 
 namespace lemore::cli {
 
 namespace {
+
+/// What a pair takes while it is evaluated: three bytes of photo, as much again while it is turned upright, annotation
+/// and prediction.
+constexpr std::uint64_t k_bytes_a_pixel = 8;
+
+/// Evaluators that held more than this give their memory back, so that a few huge images do not stay with the run.
+constexpr std::uint64_t k_keep_bytes = std::uint64_t{32} << 20;
 
 /// What is kept of a pair until those before it are settled.
 struct Record {
@@ -104,20 +112,31 @@ class Collector {
 }  // namespace
 
 Evaluation evaluate(const std::vector<Pair>& pairs, std::vector<Evaluator>& evaluators, bool keep_going,
-                    std::size_t worst, Progress& progress) {
+                    std::size_t worst, Progress& progress, std::uint64_t memory_bytes) {
+  MemoryBudget budget(memory_bytes);
   Collector collector(pairs, evaluators.front().counts().classes(), keep_going, worst, progress);
   const auto work = [&](Evaluator& evaluator) {
+    std::uint64_t held = 0;
+    evaluator.set_admission([&](std::uint64_t pixels) {
+      if (held != 0) return Status();  // the annotation, which is counted with its photo
+      held = std::max<std::uint64_t>(pixels, 1) * k_bytes_a_pixel;
+      budget.take(held);
+      return Status();
+    });
     while (const std::optional<std::size_t> place = collector.take()) {
       const Pair& pair = pairs[*place];
       const Status status = guarded([&] { return evaluator.evaluate(pair); });
       const bool is_nameless = status.code() == StatusCode::out_of_memory;  // the others name the file at fault
       collector.settle(*place, is_nameless ? about(pair.image, status) : status, evaluator);
+      if (held > k_keep_bytes) evaluator.release_memory();
+      budget.give_back(held);
+      held = 0;
     }
+    evaluator.set_admission({});
   };
   std::vector<std::thread> threads;
-  try {
-    for (std::size_t i = 1; i < evaluators.size(); ++i) threads.emplace_back(work, std::ref(evaluators[i]));
-  } catch (const std::system_error&) {  // a limit on threads or memory: the others take the pairs
+  for (std::size_t i = 1; i < evaluators.size(); ++i) {
+    if (!start_thread(threads, [&, i] { work(evaluators[i]); })) break;  // the others take the pairs
   }
   work(evaluators.front());
   for (std::thread& thread : threads) thread.join();

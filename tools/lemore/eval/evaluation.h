@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "eval/confusion.h"
@@ -28,9 +29,10 @@ struct Evaluation {
 /// Order     progress and messages come in the order of the pairs, and the result is the same for any number of
 ///           evaluators
 /// Failure   is told as "lemore: FILE: what is wrong"; without keep_going the first one, in order, ends the evaluation
+/// Memory    images are let in while their bytes are below `memory_bytes` together, and always one
 /// Requires  at least one evaluator
 Evaluation evaluate(const std::vector<Pair>& pairs, std::vector<Evaluator>& evaluators, bool keep_going,
-                    std::size_t worst, Progress& progress);
+                    std::size_t worst, Progress& progress, std::uint64_t memory_bytes = UINT64_MAX);
 
 /// Threads of each of `jobs` evaluators that share `threads`, at least one each.
 std::vector<int> divide_threads(int threads, int jobs);

@@ -50,6 +50,15 @@ Status Evaluator::read_photo(const std::string& path) {
   return about(path, decode_image(file_.data(), file_.size(), limits_, photo_, scratch_));
 }
 
+void Evaluator::release_memory() {
+  std::vector<std::uint8_t>().swap(file_);
+  std::vector<std::uint8_t>().swap(prediction_);
+  photo_ = Image();
+  annotation_ = Image();
+  scratch_ = Image();
+  samples_ = LabelSamples();
+}
+
 Status Evaluator::evaluate(const Pair& pair) {
   if (const Status status = read_photo(pair.image); !status.ok()) return status;
   if (const Status status = read_annotation(pair.label); !status.ok()) return status;

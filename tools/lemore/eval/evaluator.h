@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "eval/confusion.h"
@@ -28,6 +30,11 @@ class Evaluator {
   /// Errors    those of reading either file, of its values, of sizes that differ, of Segmenter::segment. Messages name
   /// the file, or both.
   Status evaluate(const Pair& pair);
+
+  /// Asked before memory is taken for a photo's pixels (DecodeLimits::admit), and again for its annotation's.
+  void set_admission(std::function<Status(std::uint64_t pixels)> admit) { limits_.admit = std::move(admit); }
+  /// Gives back the memory of the last pair, which can't be asked for then.
+  void release_memory();
 
   // Of the last pair that was evaluated without an error:
   const Image& photo() const noexcept { return photo_; }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "eval/strict_json.h"
+#include "fnv.h"
 #include "report.h"
 
 namespace lemore::cli {
@@ -146,18 +147,12 @@ Result<SavedCounts> read_saved_counts(const std::string& path) {
 }
 
 std::string digest_of(const std::vector<Pair>& pairs) {
-  std::uint64_t hash = 0xCBF29CE484222325u;  // FNV-1a, against mistakes rather than malice
-  const auto take = [&](char byte) {
-    hash ^= static_cast<unsigned char>(byte);
-    hash *= 0x100000001B3u;
-  };
+  Fnv1a hash;
   for (const Pair& pair : pairs) {
-    std::for_each(pair.name.begin(), pair.name.end(), take);
-    take('\n');
+    hash.add(pair.name.data(), pair.name.size());
+    hash.add("\n", 1);
   }
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return text;
+  return hash.text();
 }
 
 Result<SavedCounts> merge_counts(const std::vector<SavedCounts>& parts, const std::vector<std::string>& paths) {

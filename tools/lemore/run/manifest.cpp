@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "fnv.h"
 #include "report.h"
 
 namespace lemore::cli {
@@ -46,19 +46,17 @@ Result<std::string> hash_file(const std::string& path) {
   const FileHandle file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.is_open()) return errno_status(path, "open", errno);
   std::vector<std::uint8_t> piece(std::size_t{1} << 18);
-  std::uint64_t hash = 0xCBF29CE484222325u, size = 0;  // http://www.isthe.com/chongo/tech/comp/fnv
+  Fnv1a hash;
+  std::uint64_t size = 0;
   for (;;) {
     const ssize_t n = ::read(file.get(), piece.data(), piece.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno_status(path, "read", errno);
     if (n == 0) break;
     size += static_cast<std::uint64_t>(n);
-    std::for_each(piece.begin(), piece.begin() + n, [&](std::uint8_t byte) { hash = (hash ^ byte) * 0x100000001B3u; });
+    hash.add(piece.data(), static_cast<std::size_t>(n));
   }
-  char text[48];
-  std::snprintf(text, sizeof(text), "%016llx-%llu", static_cast<unsigned long long>(hash),
-                static_cast<unsigned long long>(size));
-  return std::string(text);
+  return hash.text() + "-" + std::to_string(size);
 }
 
 void Manifest::remember(const std::vector<std::uint8_t>& bytes) {
