@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 from cpp import binary
 
-from lemore_torch import fields, loading, safetensors, weight_file
+import convert
+from lemore_torch import checkpoint, fields, loading, networks, protocol, safetensors, weight_file
+from lemore_torch.data import Labels
+
+import torch
 
 GOLDEN = loading.CONFIGS.parent.parent / "tests" / "golden"
 
@@ -171,3 +175,21 @@ def test_protocol_fields(added, accepted):
     else:
         with pytest.raises(fields.FieldError):
             weight_file.check_preprocessing(value)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in loading.CONFIGS.glob("*.json")))
+def test_the_library_reads_every_configuration(name, tmp_path, monkeypatch):
+    """What Python writes for the configurations of tools/configs is what C++ declares: names, shapes, counts."""
+    for init in ("kaiming_uniform_", "xavier_uniform_", "uniform_", "normal_"):
+        monkeypatch.setattr(torch.nn.init, init, lambda tensor, *_, **__: tensor.detach().zero_())  # large, and any value does
+    config = loading.configuration(name)
+    model = networks.of_config(config).Model(config).eval()
+    labels = Labels.generated(config.outputs)
+    (tmp_path / "source").write_bytes(b"")
+    weights = checkpoint.Weights(tmp_path / "source", {})
+    convert.write(loading.Trained(weights, "", model, labels, protocol.plain()), tmp_path / "out.safetensors", "source")
+    done = subprocess.run([binary(), "info", "--json", str(tmp_path / "out.safetensors")], capture_output=True, text=True)
+    if "architecture" in done.stderr:
+        pytest.skip(f"{binary()} is built without this network")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["parameters"] == networks.count_parameters(model)
