@@ -20,3 +20,12 @@ def test_read_image_turns_upright(tmp_path, orientation):
     exif[0x0112] = orientation
     (image if turn is None else image.transpose(turn)).save(tmp_path / "turned.png", exif=exif)
     assert np.array_equal(read_image(tmp_path / "turned.png").permute(1, 2, 0).numpy(), upright)
+
+
+def test_names_that_scripts_import():
+    """Scripts outside this repository know the first network by these names."""
+    from lemore_torch.config import Config
+    from lemore_torch.model import LeMoRe
+    from lemore_torch.networks import lemore
+
+    assert (Config, LeMoRe) == (lemore.Config, lemore.LeMoRe)
