@@ -12,8 +12,8 @@
 
 namespace lemore::bench {
 
-// Calls of kernels as lines of numbers, recorded from a network's run and made again on memory of their own. The contract
-// of every kernel (kernels/ops/*.h) has a function template for this:
+// Calls of kernels as lines of numbers, recorded from a network's run and made again on memory of their own. The
+// contract of every kernel (kernels/ops/*.h) has a function template for this:
 //   template <class Call> void describe(Call& call, Arguments& a);
 // It tells, in this order,
 //   call.number("c", a.c)                  a number, a flag or an activation, by its name in a shapes file
@@ -23,8 +23,8 @@ namespace lemore::bench {
 //   call.memory(a.x, n)                    what a pointer needs, with values in -1..1 or in a range that follows
 //   call.optional("bias", a.bias, n)       the same of one that may be null
 //   call.logits(a.logits, h, w, classes)   random, or smooth over the map if the shape has smooth=1
-//   call.work(macs, bytes)                 multiply-accumulates, 0 where a kernel does something else; bytes that must be
-//                                          read or written at least once
+//   call.work(macs, bytes)                 multiply-accumulates, 0 where a kernel does something else; bytes that must
+//                                          be read or written at least once
 // and sets the strides of dense memory.
 
 /// The numbers of one call of a kernel, as a line of a shapes file has them: "gemm m=4096 n=96 k=16 packed=1 bias=1".

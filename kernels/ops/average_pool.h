@@ -5,13 +5,16 @@
 
 namespace lemore::kernels {
 
-/// Mean over a window: y[i] = 1/(rows*cols) * sum over r < rows, q < cols of x[r * row_stride + q * col_stride + i], i
-/// < n.
+/// Average over one window: y[i] = 1 / (rows * cols) * sum over r < rows, q < cols of
+/// x[r * row_stride + q * col_stride + i], for i < n. It serves
+///   - the average over the width, a row at a time: rows = 1, cols = w, n = c;
+///   - the average over the height, for any run of columns: rows = h, cols = 1, n = columns * c;
+///   - the global average, and each window of an adaptive average pool.
 ///
-/// One kernel for the pools of coordinate attention (over the width: rows = 1, cols = w, n = c; over the height: rows =
-/// h, cols = 1, n = a run of w*c values), the global mean and one window of an adaptive average pool. Each row is
-/// summed first, then the rows, then one division: average_pool_tol * (rows + cols) * 2^-24 * mean |x|. Requires  rows, cols >=
-/// 1; strides in elements; x and y do not overlap.
+/// Shapes    strides in elements; y [n] dense.
+/// Requires  rows, cols >= 1; x and y do not overlap.
+/// Accuracy  average_pool_tol * (rows + cols) * 2^-24 * (mean of |x|): each row is summed, then the rows, then divided.
+/// Source    torch.nn.functional.avg_pool2d, adaptive_avg_pool2d.
 struct AveragePool {
   size_t rows = 1, cols = 1, n = 0;
   size_t row_stride = 0, col_stride = 0;

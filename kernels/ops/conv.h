@@ -8,18 +8,18 @@
 namespace lemore::kernels {
 
 /// Convolution with any kernel, stride and zero padding, over all channels of a channels-last map:
-///   y[r, o, j] = activation(bias[j] + sum over a < kh, b < kw, i < c of
-///                           x[r * stride + a - pad_top, o * stride + b - pad_left, i] * weight[(a * kw + b) * c + i, j])
+///   y[r, o, j] = activation(bias[j] + sum over a < kh, b < kw, i < c of weight[(a * kw + b) * c + i, j] *
+///                           x[r * stride + a - pad_top, o * stride + b - pad_left, i])
 /// where x is 0 outside rows 0..h and columns 0..w.
 ///
 /// Shapes    x [h, w, c], pixels dense, rows x_stride elements apart (w * c where the map is dense).
-///           weight: panels of 16 output channels, [ceil(out_c / 16), kh * kw * c, 16], zero beyond out_c; bias [out_c] or
-///           null.
+///           weight: panels of 16 output channels, [ceil(out_c / 16), kh * kw * c, 16], zero beyond out_c;
+///           bias [out_c] or null.
 ///           y [row_end - row_begin, out_w, out_c], pixels y_stride elements apart (out_c where the map is dense); its
 ///           first row is output row row_begin.
 ///           scratch: conv_scratch(kh, kw, c) floats, one for each concurrent caller.
-/// Requires  c, kh, kw, stride >= 1. Neither the padding nor out_w is bound to the map's size: a window may lie outside it
-///           altogether. y and scratch overlap nothing.
+/// Requires  c, kh, kw, stride >= 1. Neither the padding nor out_w is bound to the map's size: a window may lie
+///           outside it altogether. y and scratch overlap nothing.
 /// Accuracy  as Gemm with k = kh * kw * c. An element's bits depend on the values that it is computed from, not on
 ///           row_begin, row_end or out_w.
 /// Source    torch.nn.functional.conv2d, with groups and dilation of 1.

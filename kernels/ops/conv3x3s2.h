@@ -7,14 +7,16 @@
 
 namespace lemore::kernels {
 
-/// 3x3 convolution with stride 2 of a three-channel image that carries a border of one zero pixel on every side.
+/// 3x3 convolution with stride 2 of a three-channel image that carries a border of one zero pixel on every side: y has
+/// ceil(h / 2) x ceil(w / 2) pixels for an image of h x w.
 ///
-/// Shapes    x [h + 2, w + 2, 3] dense, row stride x_stride elements; y [ceil(h/2), ceil(w/2), out_c] dense.
-///           weight: panels of 16 output channels, [ceil(out_c/16), 27, 16], k = (kh * 3 + kw) * 3 + in_c, zero beyond
-///           out_c; bias [out_c].
-/// Units     row_begin..row_end select output rows, so that callers can split work; out_w = ceil(w/2).
+/// Shapes    x [h + 2, w + 2, 3], pixels dense, rows x_stride elements apart.
+///           weight: panels of 16 output channels, [ceil(out_c / 16), 27, 16], k = (kh * 3 + kw) * 3 + in_c, zero
+///           beyond out_c; bias [out_c] or null.
+///           y [ceil(h / 2), out_w, out_c] dense, out_w = ceil(w / 2); rows row_begin..row_end are computed.
+/// Requires  x and y do not overlap.
 /// Accuracy  as Gemm with k = 27.
-/// Source    spec, section "The network", 1.
+/// Source    torch.nn.functional.conv2d with stride = 2, padding = 1.
 struct Conv3x3s2 {
   const float* x = nullptr;
   size_t x_stride = 0;

@@ -36,51 +36,62 @@ Span inside(ptrdiff_t start, size_t k, size_t dilation, size_t size) {
 
 ptrdiff_t signed_size(size_t n) { return static_cast<ptrdiff_t>(n); }
 
-/// n channels (a vector, or less when partial) from channel i of `pixels` neighbouring outputs. kw > 0 is taps_w, known
-/// here; step > 0 is the stride, known here, with dilation 1: then neighbouring outputs share inputs. A sum begins with
-/// the bias and takes the taps row by row wherever the pixel lies.
-template <size_t kw, size_t step, size_t pixels, bool partial>
+/// n channels (nv vectors, or less than one when partial) from channel i of `pixels` neighbouring outputs. kw > 0 is
+/// taps_w, known here; step > 0 is the stride, known here, with dilation 1: then neighbouring outputs share inputs. A
+/// sum begins with the bias and takes the taps row by row wherever the pixel lies.
+template <size_t kw, size_t step, size_t pixels, size_t nv, bool partial>
 LEMORE_INLINE void convolve(const DepthwiseConv& args, const Window& window, size_t first, size_t i, size_t n,
                             float* y) {
   const auto read = [n](const float* p) { return partial ? load_n(p, n) : load(p); };
   const size_t c = args.c, pixel_step = args.stride * c, tap_step = args.dilation * c;
   const float* weight = window.weight + i;
   const size_t offset = window.column * c + first * pixel_step + i;
-  Vec sum[pixels];
-  const Vec bias = args.bias != nullptr ? read(args.bias + i) : zero();
+  Vec sum[pixels][nv];
   LEMORE_UNROLL
-  for (size_t p = 0; p < pixels; ++p) sum[p] = bias;
+  for (size_t v = 0; v < nv; ++v) {
+    const Vec bias = args.bias != nullptr ? read(args.bias + i + v * Vec::lanes) : zero();
+    LEMORE_UNROLL
+    for (size_t p = 0; p < pixels; ++p) sum[p][v] = bias;
+  }
   size_t slot = window.row;
   for (size_t row = 0; row < window.taps_h; ++row) {
     const float* x = args.x + slot * args.w * c + offset;
     if constexpr (kw > 0) {
-      Vec w[kw];
+      Vec w[kw][nv];
       LEMORE_UNROLL
-      for (size_t j = 0; j < kw; ++j) w[j] = read(weight + j * c);
+      for (size_t j = 0; j < kw; ++j) {
+        LEMORE_UNROLL
+        for (size_t v = 0; v < nv; ++v) w[j][v] = read(weight + j * c + v * Vec::lanes);
+      }
       if constexpr (step > 0) {
         LEMORE_UNROLL
         for (size_t q = 0; q < (pixels - 1) * step + kw; ++q) {
-          const Vec v = read(x + q * c);
           LEMORE_UNROLL
-          for (size_t p = 0; p < pixels; ++p) {
-            if (q >= p * step && q - p * step < kw) sum[p] = mul_add(v, w[q - p * step], sum[p]);
+          for (size_t v = 0; v < nv; ++v) {
+            const Vec in = read(x + q * c + v * Vec::lanes);
+            LEMORE_UNROLL
+            for (size_t p = 0; p < pixels; ++p) {
+              if (q >= p * step && q - p * step < kw) sum[p][v] = mul_add(in, w[q - p * step][v], sum[p][v]);
+            }
           }
         }
       } else {
+        static_assert(nv == 1);
         LEMORE_UNROLL
         for (size_t p = 0; p < pixels; ++p) {
           LEMORE_UNROLL
-          for (size_t j = 0; j < kw; ++j) sum[p] = mul_add(read(x + j * tap_step), w[j], sum[p]);
+          for (size_t j = 0; j < kw; ++j) sum[p][0] = mul_add(read(x + j * tap_step), w[j][0], sum[p][0]);
           x += pixel_step;
         }
       }
     } else {
+      static_assert(nv == 1);
       for (size_t j = 0; j < window.taps_w; ++j) {
         const Vec w = read(weight + j * c);
         const float* from = x + j * tap_step;
         LEMORE_UNROLL
         for (size_t p = 0; p < pixels; ++p) {
-          sum[p] = mul_add(read(from), w, sum[p]);
+          sum[p][0] = mul_add(read(from), w, sum[p][0]);
           from += pixel_step;
         }
       }
@@ -93,44 +104,46 @@ LEMORE_INLINE void convolve(const DepthwiseConv& args, const Window& window, siz
   const bool is_relu6 = args.activation == Activation::relu6;
   LEMORE_UNROLL
   for (size_t p = 0; p < pixels; ++p) {
-    if (is_relu6) sum[p] = relu6(sum[p]);
-    if (partial)
-      store_n(sum[p], y + p * c, n);
-    else
-      store(sum[p], y + p * c);
+    LEMORE_UNROLL
+    for (size_t v = 0; v < nv; ++v) {
+      if (is_relu6) sum[p][v] = relu6(sum[p][v]);
+      if (partial)
+        store_n(sum[p][v], y + p * c, n);
+      else
+        store(sum[p][v], y + p * c + v * Vec::lanes);
+    }
   }
 }
 
 /// Channels from i, less than a vector of them, of output p.
 __attribute__((noinline, unused)) void convolve_tail(const DepthwiseConv& args, const Window& window, size_t p,
                                                      size_t i, float* y) {
-  convolve<0, 0, 1, true>(args, window, p, i, args.c - i, y);
+  convolve<0, 0, 1, 1, true>(args, window, p, i, args.c - i, y);
 }
 
 /// Where size counts (-Os), the last channels take the general way; in vectors of 16 they are too many for that.
-#ifdef __OPTIMIZE_SIZE__
-constexpr bool k_fast_tails = Vec::lanes == 16;
-#else
-constexpr bool k_fast_tails = true;
-#endif
+constexpr bool k_fast_tails = !k_small_code || Vec::lanes == 16;
 
 /// Channels from i, less than a vector of them, of outputs p..p + group.
 template <size_t kw, size_t step, size_t group>
 LEMORE_INLINE void sweep_tail(const DepthwiseConv& args, const Window& window, size_t p, size_t i, float* y) {
   if constexpr (k_fast_tails)
-    convolve<kw, step, group, true>(args, window, p, i, args.c - i, y);
+    convolve<kw, step, group, 1, true>(args, window, p, i, args.c - i, y);
   else
     for (size_t end = p + group; p < end; ++p) convolve_tail(args, window, p, i, y);
 }
 
 /// All channels of outputs p..pixels, as many whole groups as there are; y the output 0. Gives the first output left.
-template <size_t kw, size_t step, size_t group>
+/// With nv > 1 their number is a multiple of as many vectors.
+template <size_t kw, size_t step, size_t group, size_t nv = 1>
 LEMORE_INLINE size_t sweep_groups(const DepthwiseConv& args, const Window& window, size_t p, size_t pixels, float* y) {
   for (; pixels - p >= group; p += group) {
     size_t i = 0;
-    for (; args.c - i >= Vec::lanes; i += Vec::lanes)
-      convolve<kw, step, group, false>(args, window, p, i, Vec::lanes, y);
-    if (i < args.c) sweep_tail<kw, step, group>(args, window, p, i, y);
+    for (; args.c - i >= nv * Vec::lanes; i += nv * Vec::lanes)
+      convolve<kw, step, group, nv, false>(args, window, p, i, Vec::lanes, y);
+    if constexpr (nv == 1) {
+      if (i < args.c) sweep_tail<kw, step, group>(args, window, p, i, y);
+    }
   }
   return p;
 }
@@ -139,6 +152,14 @@ LEMORE_INLINE size_t sweep_groups(const DepthwiseConv& args, const Window& windo
 template <size_t kw, size_t step>
 void sweep(const DepthwiseConv& args, const Window& window, size_t pixels, float* y) {
   size_t p = 0;
+  if constexpr (kw == 3 && step == 1 && Vec::lanes <= 8 && !k_small_code) {
+    // Pixels that lie a multiple of 2 KB apart share a set or two of the first-level cache, which keeps fewer lines
+    // than are read here: a line is used whole, two vectors at a time, before the next ones push it out.
+    if (args.c % 512 == 0) {
+      p = sweep_groups<kw, step, k_pixels / 2, 2>(args, window, p, pixels, y);
+      p = sweep_groups<kw, step, k_pixels / 4, 2>(args, window, p, pixels, y);
+    }
+  }
   if (step != 2) p = sweep_groups<kw, step, k_pixels>(args, window, p, pixels, y);  // stride 2 shares too little
   p = sweep_groups<kw, step, k_pixels / 2>(args, window, p, pixels, y);
   sweep_groups<kw, step, 1>(args, window, p, pixels, y);
@@ -187,7 +208,10 @@ void f32_dwconv(const DepthwiseConv& args) {
         window.taps_w = taps.end - taps.begin;
         window.column = window.taps_w > 0 ? static_cast<size_t>(left + signed_size(taps.begin * dilation)) : 0;
         window.weight = weight + taps.begin * c;
-        sweep<0, 0>(args, window, 1, y + column * c);
+        if (!k_small_code && window.taps_w == 2)
+          sweep_groups<2, 0, 1>(args, window, 0, 1, y + column * c);
+        else
+          sweep<0, 0>(args, window, 1, y + column * c);
         ++column;
       }
     }

@@ -7,17 +7,20 @@
 
 namespace lemore::kernels {
 
-/// Depthwise convolution with zero padding: y[r, o, i] = activation(bias[i] + sum over a < kh, b < kw of weight[a, b,
-/// i]
-/// * x[r * stride - pad_top + a * dilation, o * stride - pad_left + b * dilation, i]), where x is 0 outside rows 0..h
-/// and columns 0..w.
+/// Depthwise convolution with zero padding:
+///   y[r, o, i] = activation(bias[i] + sum over a < kh, b < kw of weight[a, b, i] *
+///                           x[r * stride - pad_top + a * dilation, o * stride - pad_left + b * dilation, i])
+/// where x is 0 outside rows 0..h and columns 0..w.
 ///
-/// Shapes    x holds x_rows rows [w, c], row r at r % x_rows: a map with x_rows = h, or a ring of the rows that the
-///           output rows need. y [row_end - row_begin, out_w, c] dense, its first row is output row row_begin. weight
-///           [kh, kw, c]; bias [c] or null.
-/// Requires  kh, kw odd (1, 3, 5 have their own inner loops); stride, dilation, x_rows >= 1; x and y do not overlap.
-/// Accuracy  dwconv_tol * (kh * kw + 1) * 2^-24 * (sum of |x w| + |bias|). An element's bits depend on the values it is
-///           computed from, not on rows, ring or out_w.
+/// Shapes    x holds x_rows rows [w, c], dense, row r at r % x_rows: a whole map (x_rows = h), or a ring that holds the
+///           rows which the output rows need.
+///           weight [kh, kw, c]; bias [c] or null.
+///           y [row_end - row_begin, out_w, c] dense; its first row is output row row_begin.
+/// Requires  kh, kw odd (1, 3 and 5 have inner loops of their own); stride, dilation, x_rows >= 1; x and y do not
+///           overlap.
+/// Accuracy  dwconv_tol * (kh * kw + 1) * 2^-24 * (sum of |x * weight| + |bias|). An element's bits depend on the
+///           values that it is computed from, not on the rows of the call, the ring or out_w.
+/// Source    torch.nn.functional.conv2d with groups = c.
 struct DepthwiseConv {
   size_t h = 0, w = 0, c = 0;
   size_t kh = 3, kw = 3;

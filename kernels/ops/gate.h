@@ -7,13 +7,14 @@
 
 namespace lemore::kernels {
 
-/// The end of a Cartesian block: y = x * a_h[h, c] * a_w[w, c] + skip, for rows of a channels-last map.
+/// Gates along the height and the width of a channels-last map, and a residual: y = x * a_h[row] * a_w[column] + skip.
+/// Each of a_h, a_w and skip may be null and is then left out; a_h alone, one for all rows, is channel attention.
 ///
-/// Shapes    x, skip, y [rows, w, c] dense; a_h [rows, c] dense or, with a_h_stride = 0, one [c] for every row; a_w [w,
-/// c].
-///           a_h, a_w, skip may be null: without a_w this is channel attention, without both a plain sum.
-/// Requires  y may be x or skip.
-/// Accuracy  four roundings: gate_tol * 2^-24 * (|x a_h a_w| + |skip|).
+/// Shapes    x, skip, y [rows, w, c] dense; a_w [w, c]; a_h [rows, c], or [c] for every row with a_h_stride = 0 (else
+///           a_h_stride = c).
+/// Requires  y may be x or skip; it overlaps nothing else.
+/// Accuracy  gate_tol * 2^-24 * (|x * a_h * a_w| + |skip|): at most three roundings.
+/// Source    LeMoRe (ICIP 2025), coordinate attention at the end of a Cartesian block.
 struct Gate {
   size_t rows = 0, w = 0, c = 0;
   const float* x = nullptr;
@@ -42,7 +43,11 @@ void describe(Call& call, Gate& a) {
 
 constexpr float gate_tol = 4.0f;
 
-/// y[p, i] = activation(x[p, i] * scale[i] + bias[i]) for p < pixels, i < c. y may be x. Strides are dense.
+/// Scale and bias by channel: y[p, i] = activation(x[p, i] * scale[i] + bias[i]) for p < pixels, i < c.
+///
+/// Shapes    x, y [pixels, c] dense; scale, bias [c].
+/// Requires  y may be x; it overlaps nothing else.
+/// Accuracy  2 * 2^-24 * (|x * scale| + |bias|), then that of the activation (kernels/simd/tolerance.h).
 struct ScaleBias {
   size_t pixels = 0, c = 0;
   const float* x = nullptr;

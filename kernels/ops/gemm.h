@@ -10,18 +10,23 @@ namespace lemore::kernels {
 /// Columns of one packed panel of the right-hand side, the same on every ISA so that a weight file is packed once.
 constexpr size_t k_panel = 16;
 
-/// dst = activation(scale * (lhs x rhs [+ dst]) + bias) + residual
+/// Product of two matrices with an epilogue: dst = activation(scale * (lhs x rhs [+ dst]) + bias) + residual. The sum
+/// begins with dst where `accumulate` is set.
 ///
-/// Shapes    lhs [m, k] and dst, residual [m, n] row-major with row strides in elements; scale, bias [n], either may be
-///           null. rhs [k, n] in panels of 16 columns: element (r, j) is
-///           rhs[j / 16 * rhs_panel_stride + r * rhs_k_stride + j % 16].
-///           Packed weights: rhs_k_stride = 16, rhs_panel_stride = 16 * k, columns beyond n are readable (rhs_padded).
-///           A plain row-major matrix: rhs_k_stride = its row stride, rhs_panel_stride = 16, not padded: nothing beyond
-///           n is read.
-/// Requires  m, n, k may be 0; k = 0 leaves an empty sum. dst may be residual (same stride); it overlaps nothing else.
-/// Accuracy  gemm_tol * (k + 1) * 2^-24 * (|lhs| x |rhs| + |dst| + |bias|), where a sum may begin with dst or bias; the
-///           rest of the epilogue rounds once more a step (sigmoid: sigmoid_tol_ulp). An element's bits depend on its
-///           row and column alone, not on m, n or the tile it falls in.
+/// Shapes    lhs [m, k] and dst, residual [m, n], row-major with row strides in elements; scale, bias [n]. scale,
+///           bias and residual may be null.
+///           rhs [k, n] in panels of 16 columns: element (r, j) is
+///             rhs[j / 16 * rhs_panel_stride + r * rhs_k_stride + j % 16].
+///           Packed weights: rhs_k_stride = 16, rhs_panel_stride = 16 * k, the columns beyond n are readable
+///           (rhs_padded).
+///           A plain row-major matrix: rhs_k_stride = its row stride, rhs_panel_stride = 16 and rhs_padded = false:
+///           nothing beyond column n is read.
+/// Requires  m, n and k may be 0; with k = 0 the sum is empty. dst may be residual (same stride); it overlaps nothing
+///           else.
+/// Accuracy  gemm_tol * (k + 1) * 2^-24 * (|lhs| x |rhs| + |dst| + |bias|), as a sum may begin with dst or the bias;
+///           each further step of the epilogue rounds once more, and the activation has its own error
+///           (kernels/simd/tolerance.h). An element's bits depend on its row of lhs and its column of rhs, not on m,
+///           n or the tile that it falls in.
 struct Gemm {
   size_t m = 0, n = 0, k = 0;
   const float* lhs = nullptr;

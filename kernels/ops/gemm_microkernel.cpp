@@ -8,31 +8,39 @@ namespace {
 
 constexpr size_t k_panel_vectors = k_panel / Vec::lanes;
 
-/// The widest tile in vectors and the rows of a tile nv vectors wide. A tile keeps rows * nv sums, nv vectors of rhs
-/// and one broadcast element of lhs in registers; 8 or more sums hide the latency of the multiply-add (4 cycles, 2 a
-/// cycle).
-///
-///   lanes  registers  tile                              sums + rhs + broadcast (+ product)
-///   16     32         8 x 3 (two panels: 8 x 2; one: 16 x 1)      24 + 3 + 1; 16 + 1 + 1
-///    8     16         6 x 2 = one panel; 4 x 3 at the end         12 + 2 + 1; 12 + 3 + 1
-///    4     32         5 x 4 = one panel; 6 x 1..3 at the end      20 + 4 + 5 (a row of lhs is loaded at once)
-///    4     16         4 x 2 = half a panel                         8 + 2 + 1 + 1
-constexpr size_t k_tile_vectors = Vec::lanes == 16 ? 3 : Vec::lanes == 8 ? 3 : k_registers == 32 ? 4 : 2;
-constexpr size_t tile_rows(size_t nv) {
-  return Vec::lanes == 16    ? (nv == 1 ? 16 : 8)
-         : Vec::lanes == 8   ? (nv == 3 ? 4 : 6)
-         : k_registers == 32 ? (nv == 4 ? 5 : 6)
-                             : 4;
-}
-/// A multiple of every tile's rows.
-constexpr size_t k_row_step = Vec::lanes == 16 ? 16 : Vec::lanes == 8 ? 12 : k_registers == 32 ? 30 : 4;
+/// The tiles of an ISA. A tile keeps rows * vectors sums, a vector of rhs for each column of them and one broadcast
+/// element of lhs in registers; 8 or more sums hide the latency of the multiply-add (4 cycles, 2 a cycle).
+struct Tiles {
+  unsigned char lanes, registers;  ///< of the ISA that they are for
+  unsigned char rows[4];           ///< rows of a tile that is 1, 2, 3, 4 vectors wide; 0: there is none
+  unsigned char row_step;          ///< a multiple of every tile's rows
+  unsigned char next[5];  ///< width of the next tile when 1, 2, 3, 4 or more vectors are left, where a tile may start
+};
 
-/// How many vectors the next tile covers when `left` of them are left, starting where a tile may start.
-LEMORE_INLINE size_t next_tile_vectors(size_t left) {
-  if (Vec::lanes == 16) return left == 4 ? 2 : left < 3 ? left : 3;  // 4 = 2 + 2: one panel alone is limited by loads
-  if (Vec::lanes == 8) return left == 3 ? 3 : left < 2 ? left : 2;   // n = 40: 2 + 3, not 2 + 2 + 1
-  return left < k_tile_vectors ? left : k_tile_vectors;
+constexpr Tiles k_tiles_of_isas[] = {
+    // Panels of one vector: 8 x 3, of two panels 8 x 2 (four left are 2 + 2: one alone is limited by loads), of one
+    // 16 x 1.
+    {16, 32, {16, 8, 8, 0}, 16, {1, 2, 3, 2, 3}},
+    // Panels of two vectors: 6 x 2, and 4 x 3 at the end (40 columns are 2 + 3, not 2 + 2 + 1).
+    {8, 16, {6, 6, 4, 0}, 12, {1, 2, 3, 2, 2}},
+    // Panels of four vectors: 5 x 4 (a row of lhs is loaded at once, into 5 registers), and 6 x 1..3 at the end.
+    {4, 32, {6, 6, 6, 5}, 30, {1, 2, 3, 4, 4}},
+    // The same panels with half the registers: 4 x 2, one register more for the product where it is not fused.
+    {4, 16, {4, 4, 0, 0}, 4, {1, 2, 2, 2, 2}},
+};
+
+constexpr Tiles tiles_of_this_isa() {
+  for (const Tiles& t : k_tiles_of_isas)
+    if (t.lanes == Vec::lanes && t.registers == k_registers) return t;
+  return {};
 }
+constexpr Tiles k_tiles = tiles_of_this_isa();
+static_assert(k_tiles.lanes != 0, "the table above has no line for this ISA");
+
+constexpr size_t tile_rows(size_t nv) { return k_tiles.rows[nv - 1]; }
+
+/// How many vectors the next tile covers when `left` > 0 of them are left.
+LEMORE_INLINE size_t next_tile_vectors(size_t left) { return k_tiles.next[left < 5 ? left - 1 : 4]; }
 
 /// The end of a tile that the quick path does not know: `rows` rows of sums, `vectors` in each, from (row, col) of dst.
 __attribute__((noinline)) void finish(const Gemm& g, float* sums, size_t rows, size_t vectors, size_t row, size_t col,
@@ -71,7 +79,7 @@ __attribute__((noinline)) size_t gemm_microkernel(const Product& p, const float*
   const bool is_relu = g.activation == Activation::relu6 || g.activation == Activation::relu;
   // Infinity as the upper bound makes it relu; bound first, so that NaN passes.
   const Vec bound = set(g.activation == Activation::relu6 ? 6.0f : __builtin_inff());
-  const bool quick = g.residual == nullptr && (is_relu || g.activation == Activation::none) &&
+  const bool quick = !(k_small_code && g.residual != nullptr) && (is_relu || g.activation == Activation::none) &&
                      !(accumulate && biases != nullptr && scales == nullptr);
   // Rows beyond the eighth are reached from a second pointer: integer registers are few, too.
   constexpr size_t near_rows = mr > 8 ? mr / 2 : mr;
@@ -157,6 +165,16 @@ __attribute__((noinline)) size_t gemm_microkernel(const Product& p, const float*
           for (size_t v = 0; v < nv; ++v) sum[i][v] = min(bound, max(zero(), sum[i][v]));
         }
       }
+      if (!k_small_code && g.residual != nullptr) {  // not kept in a register, of which the loop above needs all
+        const size_t residual_stride = g.residual_stride;
+        const float* from = g.residual + row * residual_stride + col;
+        LEMORE_UNROLL
+        for (size_t i = 0; i < mr; ++i) {
+          LEMORE_UNROLL
+          for (size_t v = 0; v < nv; ++v)
+            sum[i][v] = sum[i][v] + load_up_to(from + i * residual_stride + v * Vec::lanes, count(v));
+        }
+      }
       float* out = dst + row * dst_stride;
       LEMORE_UNROLL
       for (size_t i = 0; i < mr; ++i) {
@@ -204,10 +222,10 @@ void gemm_panels(const Product& p, const float* rhs, size_t row_begin, size_t ro
         gemm_columns<2>(p, b, row_begin, row_end, col, last);
         break;
       case 3:
-        if constexpr (k_tile_vectors >= 3) gemm_columns<3>(p, b, row_begin, row_end, col, last);
+        if constexpr (tile_rows(3) > 0) gemm_columns<3>(p, b, row_begin, row_end, col, last);
         break;
       default:
-        if constexpr (k_tile_vectors >= 4) gemm_columns<4>(p, b, row_begin, row_end, col, last);
+        if constexpr (tile_rows(4) > 0) gemm_columns<4>(p, b, row_begin, row_end, col, last);
     }
     vector += nv;
     left -= nv;
@@ -218,9 +236,23 @@ void gemm_blocked(const Product& p, size_t m, size_t n, const float* rhs) {
   // The lhs of a block (16 KB) and one panel of rhs stay in the cache together.
   const size_t row_floats = p.k * p.runs;
   constexpr size_t block_floats = 4096;
-  size_t block = row_floats == 0 ? m : block_floats / row_floats / k_row_step * k_row_step;
-  if (block == 0) block = k_row_step;
-  for (size_t row = 0; row < m; row += block) gemm_panels(p, rhs, row, m - row < block ? m : row + block, 0, n);
+  size_t block = row_floats == 0 ? m : block_floats / row_floats / k_tiles.row_step * k_tiles.row_step;
+  if (block == 0) block = k_tiles.row_step;
+  if constexpr (k_small_code) {
+    for (size_t row = 0; row < m; row += block) gemm_panels(p, rhs, row, m - row < block ? m : row + block, 0, n);
+    return;
+  }
+  // So do as many columns of rhs in a second-level cache of 512 KB (432 KB of it), while all blocks pass; in whole
+  // tiles, which are three panels at most.
+  constexpr size_t rhs_floats = 108 * 1024, column_step = 3 * k_panel;
+  size_t columns = row_floats * n <= rhs_floats ? n : rhs_floats / row_floats / column_step * column_step;
+  if (columns == 0) columns = n < column_step ? n : column_step;
+  for (size_t col = 0; col < n; col += columns) {
+    const size_t col_end = n - col < columns ? n : col + columns;
+    for (size_t row = 0; row < m; row += block)
+      gemm_panels(p, rhs, row, m - row < block ? m : row + block, col, col_end);
+    rhs += columns / k_panel * p.rhs_panel_stride;
+  }
 }
 
 }  // namespace lemore::kernels::LEMORE_ISA_NAME

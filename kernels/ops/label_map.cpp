@@ -11,8 +11,7 @@
 namespace lemore::kernels::LEMORE_ISA_NAME {
 namespace {
 
-// --- One pixel, vectors over classes
-// ------------------------------------------------------------------------------------
+// --- One pixel, vectors over classes ---------------------------------------------------------------------------------
 
 /// The best value of each lane so far and its class.
 struct Best {
@@ -87,8 +86,8 @@ LEMORE_INLINE uint8_t label_of_pixel(const Corners& k, size_t classes, float tx,
 //
 // The same again for a block of pixels of the cell, whose corners are four of its pixels: the exact bilinear v_i - v_j
 // of a pixel is a weighted mean of those at the four. Here M is the largest |corner| of all candidates: values differ
-// from exact ones by 4.1 u M, and another 2 u M since 1 - t is rounded; two classes, at the pixel and at the four: 25 u
-// M.
+// from exact ones by 4.1 u M, and another 2 u M since 1 - t is rounded. For two classes, at the pixel and at the four,
+// that makes 25 u M.
 //
 // k_margin is more than twice either. Underflow adds less than 2^-140, or, where the host flushes denormals,
 // 24 * 2^-126; k_margin_denormal covers both.
@@ -195,8 +194,7 @@ LEMORE_INLINE void refine(const Candidates& in, float largest, float tx0, float 
                     });
 }
 
-// --- A cell: its pixels
-// ------------------------------------------------------------------------------------------------------
+// --- A cell: its pixels ----------------------------------------------------------------------------------------------
 
 /// Pixels [rows, columns] of a label map that lie in one cell.
 struct Cell {

@@ -10,16 +10,16 @@ namespace lemore::kernels {
 /// Most classes a label map can hold: a label is one byte.
 constexpr size_t k_max_classes = 256;
 
-/// Label map straight from small logits: label[y, x] = argmax over classes of the bilinearly enlarged logits; ties go
-/// to the lower class. The enlarged logits are never written: between four neighbouring logits a class that lies below
-/// another one at all four wins nowhere, so only the others are evaluated (with a margin for rounding, so that the
-/// result equals the exhaustive one).
+/// Label map from small logits: label[y, x] = argmax over classes of the bilinearly enlarged logits; of equal classes
+/// the first. The enlarged logits are never written. Between four neighbouring logits, a class that lies below
+/// another one at all four can win nowhere, so only the others are evaluated; a margin for rounding makes the labels
+/// those of evaluating them all.
 ///
-/// Shapes    logits [., w, classes] dense, channels last; labels row y at labels + y * label_stride, out_w values; rows
-/// row_begin..row_end.
-///           taps as in Resize; taps are non-decreasing.
+/// Shapes    logits [h, w, classes] dense; labels row y at labels + y * label_stride, out_w bytes; rows
+///           row_begin..row_end; taps as in Resize.
+/// Requires  1 <= classes <= k_max_classes; the taps' positions never decrease.
 /// Numbers   a NaN logit never wins; a pixel whose logits are all NaN gets class 0. Infinities are ordinary values.
-/// Requires  1 <= classes <= 256.
+/// Accuracy  exact: every product and every sum is rounded once, on every ISA, in the order that Resize states.
 struct LabelMap {
   size_t w = 0, classes = 0, out_w = 0;
   size_t row_begin = 0, row_end = 0;
@@ -45,10 +45,14 @@ void describe(Call& call, LabelMap& a) {
   call.work(0, 4 * uint64_t{h} * a.w * a.classes + uint64_t{a.row_end} * a.out_w);
 }
 
-/// Classes of already enlarged logits: for p < pixels, labels[p] = argmax of x[p * classes ...], ties to the lower
-/// class, NaN never wins. x is dense [pixels, classes].
-/// confidence[p] (may be null) = softmax probability of that class, among the logits that are numbers; 0 where none is,
-/// 1 / k where k of them share an infinite maximum.
+/// Label and confidence of each pixel: labels[p] = argmax over i < classes of x[p, i]; of equal classes the first.
+/// confidence[p] = softmax of x[p] at that class.
+///
+/// Shapes    x [pixels, classes] dense; labels, confidence [pixels]; confidence may be null.
+/// Requires  1 <= classes <= k_max_classes.
+/// Numbers   NaN never wins and does not count in the softmax; where every value is NaN, label and confidence are 0.
+///           Where k values share an infinite maximum, confidence is 1 / k.
+/// Accuracy  labels exact; confidence as exp (exp_tol_ulp) and a sum of `classes` values.
 struct Argmax {
   size_t pixels = 0, classes = 0;
   const float* x = nullptr;

@@ -7,8 +7,9 @@
 
 namespace lemore::kernels {
 
-/// Turns keys [tokens, key_dim] (row stride x_stride) into [key_dim, y_stride], y_stride >= tokens rounded up to 16;
-/// the rest is zeroed.
+/// Transposes keys: x [tokens, key_dim] with row stride x_stride to y [key_dim, y_stride]. Exact.
+///
+/// Requires  y_stride >= tokens rounded up to 16; what lies beyond the tokens becomes 0. x and y do not overlap.
 struct TransposeKeys {
   size_t tokens = 0, key_dim = 0;
   const float* x = nullptr;
@@ -34,12 +35,14 @@ void describe(Call& call, TransposeKeys& a) {
 ///
 /// Shapes    q: row r of branch i at q + r * q_stride + i * q_branch_stride, key_dim values.
 ///           keys: branch j at keys + j * keys_branch_stride, [key_dim, keys_stride] as TransposeKeys writes them.
-///           v [tokens, value_dim] with row stride v_stride; y rows of value_dim with row stride y_stride.
-///           scratch: nested_attention_scratch(tokens) floats, one per concurrent caller, 64-byte aligned.
-/// Accuracy  softmax subtracts the row's maximum; exp within exp_tol_ulp (kernels/simd/tolerance.h). The relative error
-///           of a row's psi is at most nested_attention_tol * 2^-24 * (key_dim * scale * max sum |q k| + tokens + 8), the
-///           maximum over the row's scores; psi V adds that of Gemm with k = tokens.
-/// Source    spec, section "The network", 4; paper, section 3.2.
+///           v [tokens, value_dim] with row stride v_stride; y [tokens, value_dim] with row stride y_stride.
+///           scratch: nested_attention_scratch(tokens) floats, one for each concurrent caller, 64-byte aligned.
+/// Requires  y overlaps nothing else.
+/// Accuracy  softmax subtracts the row's maximum; exp is within exp_tol_ulp (kernels/simd/tolerance.h). The relative
+///           error of a row's psi is at most
+///             nested_attention_tol * 2^-24 * (key_dim * scale * max sum |q k| + tokens + 8),
+///           with the maximum over the row's scores; psi V adds that of Gemm with k = tokens.
+/// Source    LeMoRe (ICIP 2025), section 3.2.
 struct NestedAttention {
   size_t tokens = 0, key_dim = 0, value_dim = 0, branches = 1;
   size_t row_begin = 0, row_end = 0;
@@ -58,7 +61,7 @@ struct NestedAttention {
 
 constexpr float nested_attention_tol = 4.0f;
 
-/// Query rows handled at a time; the scratch holds their scores and their psi.
+/// Query rows worked on at a time; the scratch holds their scores and their psi.
 constexpr size_t k_attention_rows = 8;
 constexpr size_t nested_attention_scratch(size_t tokens) { return 2 * k_attention_rows * ((tokens + 15) / 16 * 16); }
 

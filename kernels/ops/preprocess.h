@@ -7,14 +7,15 @@
 
 namespace lemore::kernels {
 
-/// 8-bit image rows to the network's input: bilinear resize, channel choice and normalisation in one pass.
+/// 8-bit image rows to the network's input, (resize(pixel) - mean[i]) * inv_std[i]: bilinear resize, choice of
+/// channels and normalisation in one pass. Alpha is ignored.
 ///
-/// Shapes    pixels: row y at pixels + y * row_bytes, pixel_bytes per pixel, channel i of the result is byte channel[i]
-/// of a pixel (gray: 0, 0, 0).
-///           dst: the *interior* of a channels-last image, row y at dst + y * dst_stride, 3 floats a pixel, out_w
-///           pixels; rows row_begin..row_end. identity: taps are the identity (same size), so that rows are only
-///           converted and normalised.
-/// Computes  (resize(pixel) - mean[i]) * inv_std[i]; alpha is ignored.
+/// Shapes    pixels: row y at pixels + y * row_bytes, pixel_bytes bytes a pixel; channel i of the result is byte
+///           channel[i] of a pixel (gray: 0, 0, 0).
+///           dst: row y at dst + y * dst_stride, out_w pixels of 3 floats; dst may be the interior of a map with a
+///           border. Rows row_begin..row_end. taps as in Resize.
+///           identity: the image has the size of the input. Rows are only converted and normalised; taps are not read.
+/// Units     mean and inv_std in those of the bytes, 0..255.
 /// Accuracy  preprocess_tol * 2^-24 * 255 * max inv_std.
 struct Preprocess {
   size_t out_w = 0;
@@ -52,7 +53,10 @@ void describe(Call& call, Preprocess& a) {
 
 constexpr float preprocess_tol = 8.0f;
 
-/// A row of three planes to channels-last: y[3 * i + k] = x[k][i], i < n. y overlaps no plane.
+/// A row of three planes to channels-last: y[3 * i + k] = x[k][i], i < n. Exact.
+///
+/// Shapes    each x[k] [n]; y [n, 3] dense.
+/// Requires  y overlaps no plane.
 struct Interleave {
   size_t n = 0;
   const float* x[3] = {nullptr, nullptr, nullptr};

@@ -5,19 +5,25 @@
 
 namespace lemore::kernels {
 
-/// Where one output coordinate of a 1-D linear resize reads: (1 - t) * x[lo] + t * x[hi], 0 <= t < 1, lo <= hi <= lo
-/// + 1. Built by core::resize_taps with half-pixel centres (align_corners = false), source coordinates clamped. Source
-/// torch.nn.functional.interpolate, PyTorch 2.x documentation.
+/// Where one output coordinate of a 1-D linear resize reads: (1 - t) * x[lo] + t * x[hi], with 0 <= t < 1 and
+/// lo <= hi <= lo + 1. core::resize_taps makes them with half-pixel centres (align_corners = false) and clamps source
+/// coordinates to the input.
+///
+/// Source    torch.nn.functional.interpolate, PyTorch 2.x documentation.
 struct ResizeTap {
   uint32_t lo, hi;
   float t;
 };
 
-/// Bilinear resize, channels last: rows row_begin..row_end of y [out_h, out_w, c] (+)= resize of x [h, w, c].
+/// Bilinear resize of a channels-last map: rows row_begin..row_end of y [out_h, out_w, c] = resize of x [h, w, c], or
+/// y += the resize with `accumulate`.
 ///
-/// Shapes    x [., w, c] and y [., out_w, c] dense; taps_y has one entry per output row (indexed by the row), taps_x
-/// one per column. Requires  x and y do not overlap. accumulate adds to y, otherwise y is overwritten. Accuracy
-/// resize_tol * 2^-24 * (max |x| + |y|): (1-ty) * ((1-tx) a + tx b) + ty * ((1-tx) c + tx d), PyTorch's order.
+/// Shapes    x [h, w, c] and y [out_h, out_w, c] dense. taps_y has one entry for each output row, counted from the
+///           first row of y; taps_x one for each output column.
+/// Requires  x and y do not overlap.
+/// Accuracy  resize_tol * 2^-24 * (max |x| + |y|), in PyTorch's order of operations:
+///           (1 - ty) * ((1 - tx) * a + tx * b) + ty * ((1 - tx) * c + tx * d).
+/// Source    torch.nn.functional.interpolate, mode "bilinear", align_corners = false.
 struct Resize {
   size_t w = 0, c = 0, out_w = 0;
   size_t row_begin = 0, row_end = 0;
@@ -46,12 +52,13 @@ void describe(Call& call, Resize& a) {
 
 constexpr float resize_tol = 8.0f;
 
-/// Gated fusion at a feature's size: y = local * resize(gate) + resize(globl), rows row_begin..row_end. The resize goes
-/// down first, then across, which the pixels between the same four tokens share.
+/// Gated fusion at the size of a feature map: y = local * resize(gate) + resize(globl), rows row_begin..row_end. The
+/// vertical half of the resize comes first: all pixels between the same four tokens share it.
 ///
-/// Shapes    local, y [., out_w, c] dense (y may be local); gate, globl [token_h, token_w, c] dense; taps as in Resize.
+/// Shapes    local, y [out_h, out_w, c] dense; gate, globl [token_h, token_w, c] dense; taps as in Resize.
+/// Requires  y may be local; it overlaps nothing else.
 /// Accuracy  resize_tol * 2^-24 * (max |local| * max |gate| + max |globl|), rounded three more times.
-/// Source    spec, section "The network", 5.
+/// Source    LeMoRe (ICIP 2025), the fusion of local features with the global tokens.
 struct GatedFusion {
   size_t token_w = 0, c = 0, out_w = 0;
   size_t row_begin = 0, row_end = 0;

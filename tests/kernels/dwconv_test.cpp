@@ -108,6 +108,8 @@ TEST_CASE("depthwise convolution of wide images works in blocks", "[kernels][dwc
     for (const Kernel k : {Kernel{3, 3, 1, 1}, {3, 3, 2, 1}, {5, 5, 1, 1}, {1, 3, 1, 2}}) {
       CHECK(run_and_compare(table, 6, 150, 96, k, ++seed) == "");
       CHECK(run_and_compare(table, 4, 1100, 3, k, ++seed) == "");
+      // Pixels that fall into the same cache sets have a way of their own.
+      for (const std::size_t w : {3, 4, 9, 13}) CHECK(run_and_compare(table, 3, w, 512, k, ++seed) == "");
     }
   });
 }

@@ -143,8 +143,13 @@ TEST_CASE("gemm of the network's shapes", "[kernels][gemm]") {
   };
   for_each_table([](const kernels::KernelTable& table) {
     std::uint64_t seed = 100;
-    for (const Shape s :
-         {Shape{64, 96, 16}, {64, 40, 240}, {48, 232, 64}, {48, 464, 232}, {33, 150, 128}, {50, 80, 480}}) {
+    for (const Shape s : {Shape{64, 96, 16},
+                          {64, 40, 240},
+                          {48, 232, 64},
+                          {48, 464, 232},
+                          {33, 150, 128},
+                          {50, 80, 480},
+                          {26, 300, 480}}) {
       Options o;
       o.bias = true;
       o.activation = Activation::relu6;
