@@ -31,11 +31,31 @@ enum class LabelMapRule : std::uint8_t {
   two_step  ///< first to the network's input size, then to the image's, as MMSegmentation does
 };
 
-/// How an image is normalised: (value - mean) / std for each of R, G and B, with values in 0..255.
+/// With which arithmetic an image is resized.
+enum class ResizeRule : std::uint8_t {
+  bilinear,  ///< in floats, half-pixel centres, no antialiasing
+  opencv,    ///< 8-bit pixels as cv2.resize with INTER_LINEAR gives them
+  pillow     ///< 8-bit pixels as Pillow's BILINEAR gives them, which antialiases
+};
+
+/// To which size an image is resized.
+enum class SizeRule : std::uint8_t {
+  exact,  ///< the model's input size
+  fit,    ///< as large as fits into fit_long x fit_short, the ratio kept
+  native  ///< its own
+};
+
+/// How an image becomes the network's input and its logits a label map: as the authors of the weights test.
 struct Preprocessing {
-  std::array<float, 3> mean{};
+  std::array<float, 3> mean{};  ///< (value - mean) / std for each of R, G and B, with values in 0..255
   std::array<float, 3> std{};
   LabelMapRule label_map = LabelMapRule::direct;
+  ResizeRule resize = ResizeRule::bilinear;
+  SizeRule size_rule = SizeRule::exact;
+  int fit_long = 0, fit_short = 0;  ///< SizeRule::fit: most pixels of the longer and of the shorter side
+  int divisor = 1;                  ///< each side goes up to a multiple of this, in the same resize
+  bool slide = false;               ///< tested in windows of the model's input size, `stride` apart
+  Size stride{0, 0};
 };
 
 /// Where weights come from, as their file says; any string may be empty.

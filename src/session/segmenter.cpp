@@ -7,6 +7,7 @@
 #include "core/text.h"
 #include "image/label_map.h"
 #include "image/preprocess.h"
+#include "image/protocol.h"
 #include "session/slide.h"
 
 namespace lemore {
@@ -14,10 +15,18 @@ namespace lemore {
 namespace detail {
 
 struct SegmenterData {
+  SegmenterData(const SegmenterOptions& o, Session&& s) : options(o), session(std::move(s)) {}
+
   SegmenterOptions options;
   Session session;
   Slide slide;
   PhaseTimes times;
+#if !LEMORE_WITHOUT_TRANSFORMERS
+  image::Resizer resizer;
+#endif
+
+  /// Runs the network on the whole image, resized as its weights' authors do it.
+  Status run_whole(const ImageView& image);
 };
 
 }  // namespace detail
@@ -34,6 +43,17 @@ const char* mode_name(Mode mode) noexcept {
       return "slide";
   }
   return "";
+}
+
+Status detail::SegmenterData::run_whole(const ImageView& image) {
+#if !LEMORE_WITHOUT_TRANSFORMERS
+  const Preprocessing& p = session.model().preprocessing();
+  const Size target = image::target_size(p, session.model().input_size(), image.size);
+  if (Status status = session.resize(target); !status.ok()) return status;
+  if (p.resize != ResizeRule::bilinear && target != image.size)
+    return session.run(resizer.resize(session.data().runtime, p.resize, image, target));
+#endif
+  return session.run(image);
 }
 
 namespace {
@@ -75,8 +95,14 @@ Result<std::size_t> Segmenter::arena_bytes(const Model& model, const SegmenterOp
       return make_error(StatusCode::invalid_argument, {"image of ", image, ": expected at least one pixel"});
     SessionOptions session = to_session_options(options);
     const auto created = Session::arena_bytes(model, session);
-    if (!created.ok() || options.mode == Mode::whole) return created;
     session.size = image;
+#if LEMORE_WITHOUT_TRANSFORMERS
+    if (options.mode == Mode::whole) return created;
+#else
+    if (options.mode == Mode::whole)
+      session.size = image::target_size(model.preprocessing(), model.input_size(), image);
+#endif
+    if (!created.ok()) return created;
     if (options.mode == Mode::slide) {
       const auto window = detail::Slide::window_of(model, image);
       if (!window.ok()) return window.status();
@@ -97,8 +123,7 @@ Result<Segmenter> Segmenter::create(const Model& model, const SegmenterOptions& 
     if (Status status = check_options(model, options); !status.ok()) return status;
     auto session = Session::create(model, to_session_options(options));
     if (!session.ok()) return session.status();
-    return Segmenter(
-        std::unique_ptr<detail::SegmenterData>(new detail::SegmenterData{options, std::move(*session), {}, {}}));
+    return Segmenter(std::unique_ptr<detail::SegmenterData>(new detail::SegmenterData(options, std::move(*session))));
   });
 }
 
@@ -118,9 +143,10 @@ Status Segmenter::segment(const ImageView& image, const LabelView& labels, const
 
     const auto start = Clock::now();
     if (d.options.mode == Mode::slide) return d.slide.segment(d.session, d.options, image, labels, confidence, d.times);
-    if (d.options.mode == Mode::keep)
+    const bool is_whole = d.options.mode == Mode::whole;
+    if (!is_whole)
       if (Status status = d.session.resize(image.size); !status.ok()) return status;
-    if (Status status = d.session.run(image); !status.ok()) return status;
+    if (Status status = is_whole ? d.run_whole(image) : d.session.run(image); !status.ok()) return status;
     d.times.network = d.session.last_network_ms();
     d.times.prepare = since(start) - d.times.network;
     const auto ran = Clock::now();

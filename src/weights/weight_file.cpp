@@ -72,18 +72,50 @@ void expect_string(json::FieldReader& reader, const json::Field& field, const ch
   if (field.value.string() != std::string_view(expected)) reader.fail(field, {"'", expected, "'"});
 }
 
-Preprocessing read_preprocessing(json::FieldReader& reader, const json::Field& root) {
+/// The choice that `field`, absent or not, makes among `names`; the first where it is absent.
+int read_choice(graph::ConfigReader& reader, const json::Field& root, const char* key,
+                std::initializer_list<const char*> names) {
+  int choice = 0;
+  reader.choice(root, key, names, choice);
+  return choice;
+}
+
+Preprocessing read_preprocessing(graph::ConfigReader& reader, const json::Field& root, Size input) {
   Preprocessing out;
-  if (!reader.object(root, {"channel_order", "mean", "std", "resize", "label_map"})) return out;
+  if (!reader.object(root, {"channel_order", "mean", "std", "resize", "size_rule", "fit", "divisor", "mode", "window",
+                            "stride", "label_map"}))
+    return out;
   expect_string(reader, root.member("channel_order"), "rgb");
-  expect_string(reader, root.member("resize"), "bilinear");
   out.mean = read_triple(reader, root.member("mean"), -1e6, 1e6);
   out.std = read_triple(reader, root.member("std"), 1e-6, 1e6);
-  const json::Field rule = root.member("label_map");
-  if (rule.value.string() == std::string_view("two_step")) {
-    out.label_map = LabelMapRule::two_step;
-  } else if (rule.value.string() != std::string_view("direct")) {
-    reader.fail(rule, {"'direct' or 'two_step'"});
+  for (const char* key : {"resize", "label_map"})
+    if (!root.member(key).value) reader.fail(root.member(key), {"a string"});
+  out.label_map = static_cast<LabelMapRule>(read_choice(reader, root, "label_map", {"direct", "two_step"}));
+#if LEMORE_WITHOUT_TRANSFORMERS
+  expect_string(reader, root.member("resize"), "bilinear");  // the others' kernels are not built
+#else
+  out.resize = static_cast<ResizeRule>(read_choice(reader, root, "resize", {"bilinear", "opencv", "pillow"}));
+#endif
+  out.size_rule = static_cast<SizeRule>(read_choice(reader, root, "size_rule", {"exact", "fit", "native"}));
+  reader.integer(root, "divisor", 1, 4096, out.divisor);
+  int fit[2] = {}, window[2] = {}, stride[2] = {};
+  const auto pair = [&](const char* key, bool is_there, int* values) {
+    const json::Field field = root.member(key);
+    if (is_there && !field.value) reader.fail(field, {"two whole numbers"});
+    if (!is_there && field.value) reader.fail(field, {"nothing with this size_rule and mode"});
+    reader.integers(root, key, 2, 1, graph::ConfigReader::k_max_size, values);
+  };
+  pair("fit", out.size_rule == SizeRule::fit, fit);
+  out.slide = read_choice(reader, root, "mode", {"whole", "slide"}) == 1;
+  pair("window", out.slide, window);
+  pair("stride", out.slide, stride);
+  out.fit_long = fit[0];
+  out.fit_short = fit[1];
+  out.stride = {stride[0], stride[1]};
+  if (reader.ok() && out.slide) {
+    if (Size{window[0], window[1]} != input)
+      reader.fail(root.member("window"), {"the configuration's input_size, ", input});
+    if (stride[0] > window[0] || stride[1] > window[1]) reader.fail(root.member("stride"), {"at most the window"});
   }
   return out;
 }
@@ -191,9 +223,9 @@ Status WeightFile::read_metadata() {
   const Result<json::Document> provenance = metadata_json(source_, "provenance");
   for (const Result<json::Document>* document : {&labels, &preprocessing, &provenance})
     if (!document->ok()) return document->status();
-  json::FieldReader reader(file());
+  graph::ConfigReader reader(file());
   labels_ = read_labels(reader, {labels->root(), "labels"}, outputs_);
-  preprocessing_ = read_preprocessing(reader, {preprocessing->root(), "preprocessing"});
+  preprocessing_ = read_preprocessing(reader, {preprocessing->root(), "preprocessing"}, network_->input_size());
   provenance_ = read_provenance(reader, {provenance->root(), "provenance"});
   if (!reader.ok()) return reader.status();
   return read_tensors(graph.weights());

@@ -7,6 +7,7 @@ namespace lemore::cli {
 namespace {
 
 Result<Mode> parse_mode(const std::string& text) {
+  if (text.empty()) return Mode::whole;
   for (const Mode mode : {Mode::whole, Mode::keep, Mode::slide}) {
     if (text == mode_name(mode)) return mode;
   }
@@ -18,8 +19,10 @@ Result<Mode> parse_mode(const std::string& text) {
 void add_batch_options(CLI::App& command, BatchOptions& options) {
   complete_with(
       *command
-           .add_option("--mode", options.mode,
-                       "whole (resize to the network), keep (the image's own size) or slide (windows); default: whole")
+           .add_option(
+               "--mode", options.mode,
+               "whole (resize to the network), keep (the image's own size) or slide (windows); default: as the model's "
+               "authors test, mostly whole")
            ->type_name("MODE"),
       "whole keep slide");
   command.add_option("--stride", options.stride, "Distance of slide's windows; default: two thirds of a window")
@@ -69,6 +72,22 @@ Result<SegmenterOptions> segmenter_options(const BatchOptions& options) {
 }
 
 std::uint64_t memory_bytes(const BatchOptions& options) { return options.memory_mib << 20; }
+
+Status follow_protocol(const Model& model, BatchOptions& options, SegmenterOptions& segmenter) {
+  const Preprocessing& p = model.preprocessing();
+  // Windows of the input's size over an image of that size are the image.
+  if (options.mode.empty() && p.slide && p.size_rule != SizeRule::exact) {
+    if (p.size_rule != SizeRule::native || p.divisor != 1)
+      return Status(
+          StatusCode::unsupported,
+          "the model's authors test in windows over a resized image, which is not supported yet: --mode whole "
+          "resizes the image their way and takes it at once");
+    segmenter.mode = Mode::slide;
+  }
+  if (segmenter.mode == Mode::slide && options.stride.empty()) segmenter.stride = p.stride;
+  options.mode = mode_name(segmenter.mode);
+  return {};
+}
 
 LoadOptions load_options(const BatchOptions& options) {
   LoadOptions load;

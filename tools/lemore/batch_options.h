@@ -14,7 +14,7 @@ namespace lemore::cli {
 
 /// What every command that segments many images is told.
 struct BatchOptions {
-  std::string mode = "whole", stride;
+  std::string mode, stride;  ///< no mode: as the model's authors test
   ComputeOptions compute;
   bool recursive = false, keep_going = false;
   std::string shard, progress = "auto";
@@ -29,6 +29,10 @@ Result<SegmenterOptions> segmenter_options(const BatchOptions& options);
 
 /// What --memory says.
 std::uint64_t memory_bytes(const BatchOptions& options);
+
+/// Where no --mode was given, that in which the authors of the weights test: windows at the image's own size, or the whole
+/// image. `options.mode` is a mode's name afterwards. Errors: unsupported for what the library cannot do yet.
+Status follow_protocol(const Model& model, BatchOptions& options, SegmenterOptions& segmenter);
 
 /// How --copy has the model loaded.
 LoadOptions load_options(const BatchOptions& options);

@@ -196,7 +196,7 @@ Status prepare_strip_folder(const EvalOptions& options) {
 
 int evaluate(const EvalOptions& options) {
   const BatchOptions& batch = options.batch;
-  const Result<SegmenterOptions> segmenter = segmenter_options(batch);
+  Result<SegmenterOptions> segmenter = segmenter_options(batch);
   if (!segmenter.ok()) return fail_option(segmenter.status());
   const Result<Shard> shard = chosen_shard(batch);
   if (!shard.ok()) return fail_option(shard.status());
@@ -209,6 +209,8 @@ int evaluate(const EvalOptions& options) {
   const Result<Model> model = load_model(options.model, load_options(batch));
   if (!model.ok()) return fail(model.status());
   if (model->is_classifier()) return fail_usage("eval: " + options.model + " is a classifier, it makes no label map");
+  BatchOptions followed = batch;
+  if (const Status status = follow_protocol(*model, followed, *segmenter); !status.ok()) return fail(status);
 
   std::optional<LabelMeanings> meanings;
   if (!options.label_map.empty()) {

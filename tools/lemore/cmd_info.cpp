@@ -41,6 +41,29 @@ std::string megabytes(std::size_t bytes) {
   return text;
 }
 
+const char* resize_name(ResizeRule rule) {
+  switch (rule) {
+    case ResizeRule::opencv:
+      return "opencv";
+    case ResizeRule::pillow:
+      return "pillow";
+    case ResizeRule::bilinear:
+      break;
+  }
+  return "bilinear";
+}
+
+/// The size that an image is resized to, for people.
+std::string size_rule_text(const Preprocessing& p, Size input) {
+  std::string text = p.size_rule == SizeRule::exact ? "to " + to_text(input)
+                     : p.size_rule == SizeRule::native
+                         ? "own size"
+                         : "to fit " + std::to_string(p.fit_long) + " x " + std::to_string(p.fit_short);
+  if (p.divisor > 1) text += ", sides multiples of " + std::to_string(p.divisor);
+  if (p.slide) text += ", windows " + to_text(p.stride) + " apart";
+  return text;
+}
+
 Json as_json(const NetworkOptions& options, const Model& model, const Session& session, std::uint64_t macs) {
   const Preprocessing& pre = model.preprocessing();
   const Provenance& from = model.provenance();
@@ -67,7 +90,7 @@ Json as_json(const NetworkOptions& options, const Model& model, const Session& s
        {{"channel_order", "rgb"},
         {"mean", pre.mean},
         {"std", pre.std},
-        {"resize", "bilinear"},
+        {"resize", resize_name(pre.resize)},
         {"label_map", pre.label_map == LabelMapRule::direct ? "direct" : "two_step"}}},
       {"provenance",
        {{"source", from.source},
@@ -156,9 +179,10 @@ std::string as_text(const NetworkOptions& options, const Model& model, const Ses
   add_line(text, "classes",
            std::to_string(model.classes().size()) +
                (model.labels_name().empty() ? "" : " (" + model.labels_name() + ")") + ": " + classes);
-  std::snprintf(line, sizeof(line), "RGB, mean %g %g %g, std %g %g %g, bilinear; label map %s",
+  std::snprintf(line, sizeof(line), "RGB, mean %g %g %g, std %g %g %g, %s %s; label map %s",
                 static_cast<double>(pre.mean[0]), static_cast<double>(pre.mean[1]), static_cast<double>(pre.mean[2]),
                 static_cast<double>(pre.std[0]), static_cast<double>(pre.std[1]), static_cast<double>(pre.std[2]),
+                resize_name(pre.resize), size_rule_text(pre, model.input_size()).c_str(),
                 pre.label_map == LabelMapRule::direct ? "direct" : "two_step");
   add_line(text, "preprocessing", line);
   add_line(text, "annotations",

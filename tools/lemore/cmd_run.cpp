@@ -301,6 +301,9 @@ int run_stream(const RunOptions& options) {
   Result<Model> model = load_model(options.model, load_options(batch));
   if (!model.ok()) return fail(model.status());
   if (model->is_classifier()) return fail_usage("--frames: " + options.model + " is a classifier, it makes no labels");
+  BatchOptions followed = batch;
+  SegmenterOptions segmenter_of_model = *segmenter;
+  if (const Status status = follow_protocol(*model, followed, segmenter_of_model); !status.ok()) return fail(status);
   Palette palette(model->classes());
   if (const Status status = choose_classes(options.only, palette); !status.ok()) return fail_usage(status.message());
   FramesOptions frames;
@@ -309,7 +312,7 @@ int run_stream(const RunOptions& options) {
   frames.fps = options.fps;
   frames.opacity = options.opacity;
   frames.max_pixels = batch.max_pixels;
-  frames.segmenter = *segmenter;
+  frames.segmenter = segmenter_of_model;
   const Status status = guarded([&] { return run_frames(*model, palette, frames); });
   return status.ok() ? k_exit_ok : fail_option(status);
 }
@@ -338,6 +341,8 @@ int run(RunOptions options) {
 
   Result<Model> model = load_model(options.model, load_options(batch));
   if (!model.ok()) return fail(model.status());
+  if (const Status status = follow_protocol(*model, options.batch, engine_options.segmenter); !status.ok())
+    return fail(status);
   if (model->is_classifier()) {
     if (has_default_kinds) kinds = parse_output_kinds({"json"});
     for (const OutputKind kind : kinds->list()) {
