@@ -11,6 +11,8 @@
 
 namespace lemore {
 
+using namespace std::string_view_literals;
+
 #if defined(__BYTE_ORDER__)
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors is little-endian, and tensors are used in place");
 #endif
@@ -27,43 +29,71 @@ constexpr const char* k_metadata_key = "__metadata__";
 constexpr DType k_dtypes[] = {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32,    DType::i16,
                               DType::i8,  DType::u64, DType::u32, DType::u16,  DType::u8,  DType::boolean};
 
-/// What a file that is no safetensors seems to be, with advice; null when nothing is recognised.
+/// What a file that is not a safetensors file looks like, with advice; null when nothing is recognised.
 const char* recognise(std::string_view bytes) {
-  const auto begins = [&](std::string_view magic) { return bytes.substr(0, magic.size()) == magic; };
-  if (begins("PK\x03\x04")) return "a zip archive, as torch.save writes it: convert it with tools/convert.py";
-  if (bytes.size() > 1 && bytes[0] == '\x80' && bytes[1] >= 2 && bytes[1] <= 5) {
-    return "a Python pickle, as old torch.save wrote it: convert it with tools/convert.py";
+  struct Kind {
+    std::size_t at;
+    std::string_view magic;
+    const char* name;
+  };
+  static constexpr Kind k_kinds[] = {
+      {0, "PK\x03\x04", "a zip archive, as torch.save writes it: convert it with tools/convert.py"},
+      {0, "version https://git-lfs", "a Git LFS pointer: fetch the file itself with 'git lfs pull'"},
+      {0, "\xFF\xD8\xFF", "a JPEG picture"},
+      {0, "\x89PNG", "a PNG picture"},
+      {8, "WEBP", "a WebP picture"},
+      {0, "GIF8", "a GIF picture"},
+      {0, "II*", "a TIFF picture"},
+      {0, "MM\0*"sv, "a TIFF picture"},
+      {4, "ftyp", "a video"},
+      {0, "GGUF", "a GGUF file, which lemore does not read"},
+      {0, "\x89HDF", "an HDF5 file, as Keras writes it"},
+      {4, "TFL3", "a TensorFlow Lite file"},
+      {0, "\x1F\x8B", "a gzip archive"},
+      {257, "ustar", "a tar archive"},
+      {0, "%PDF", "a PDF document"},
+      {0, "<", "HTML or XML: the download was a web page, not the file"},
+      {0, "{", "JSON text"},
+  };
+  for (const Kind& kind : k_kinds) {
+    if (bytes.size() >= kind.at && bytes.substr(kind.at, kind.magic.size()) == kind.magic) return kind.name;
   }
-  if (begins("GGUF")) return "a GGUF file, which lemore does not read";
-  if (begins("version https://git-lfs")) return "a Git LFS pointer: fetch the file itself with 'git lfs pull'";
-  if (begins("<")) return "HTML or XML: the download was a web page, not the file";
-  if (begins("{")) return "JSON text: a weight file begins with 8 bytes of header length";
-  return nullptr;
+  if (bytes.size() > 2 && bytes[0] == '\x80' && bytes[1] >= 2 && bytes[1] <= 5)
+    return "a Python pickle, as old torch.save wrote it: convert it with tools/convert.py";
+  // A protobuf whose first fields are the format's version and the producer's name or a graph.
+  if (bytes.size() > 2 && bytes[0] == 8 && bytes[1] < 32 && (bytes[2] == 0x12 || bytes[2] == 0x3A))
+    return "an ONNX file: lemore reads the weights that tools/convert.py writes";
+  const std::string_view start = bytes.substr(0, 256);
+  const bool is_text = start.size() >= k_length_bytes && std::all_of(start.begin(), start.end(), [](char c) {
+                         return static_cast<unsigned char>(c) >= ' ' || c == '\n' || c == '\r' || c == '\t';
+                       });
+  return is_text ? "text" : nullptr;
 }
 
-/// Finds the header's text. Only where it can't be one do the bytes tell what else the file may be: a header of 640
-/// bytes begins as a pickle does.
+/// Finds the header's text. Only where there cannot be one do the bytes tell what else the file may be: a header of
+/// 640 bytes begins as a pickle does.
 Result<std::string_view> find_header(std::string_view bytes, const std::string& file) {
   std::string problem;
   std::uint64_t length = 0;
   if (bytes.size() < k_length_bytes) {
-    problem = join({"expected at least 8 bytes of header length, got a file of ", bytes.size()});
+    problem = join({"expected a header behind 8 bytes of length, got a file of ", bytes.size(), " bytes"});
   } else {
     for (std::size_t i = k_length_bytes; i-- > 0;) length = length << 8 | static_cast<unsigned char>(bytes[i]);
     const std::size_t rest = bytes.size() - k_length_bytes;
     if (length < 2 || length > k_max_safetensors_header) {
-      problem = join({"expected a length in 2..", k_max_safetensors_header, ", got ", length});
+      problem = join({"expected a header of 2..", k_max_safetensors_header, " bytes, got a length of ", length});
     } else if (length > rest) {
-      problem = join({"expected ", length, " bytes, got a file with ", rest, " behind the length"});
+      problem = join({"expected a header of ", length, " bytes, got a file with ", rest, " behind the length"});
     } else if (bytes[k_length_bytes] != '{') {
-      problem = join({"expected '{' at byte 8, got '", printable(bytes.substr(k_length_bytes, 1)), "'"});
+      problem = join(
+          {"expected a header that begins with '{' at byte 8, got '", printable(bytes.substr(k_length_bytes, 1)), "'"});
     } else {
       return bytes.substr(k_length_bytes, static_cast<std::size_t>(length));
     }
   }
   if (const char* kind = recognise(bytes))
-    return make_error(StatusCode::invalid_file, {file, ": expected safetensors, got ", kind});
-  return make_error(StatusCode::invalid_file, {file, ": header: ", problem});
+    return make_error(StatusCode::invalid_file, {file, ": not a safetensors file: it looks like ", kind});
+  return make_error(StatusCode::invalid_file, {file, ": not a safetensors file, or a damaged one: ", problem});
 }
 
 /// A tensor's record: where its data lies, counted from the end of the header.

@@ -84,7 +84,7 @@ class Outputs(Case):
         photo = self.photo(width=60, height=40)
         pixels = Png(photo).rows()
         self.ok("run", "-m", THREE_STAGES, photo, "-o", self.folder / "x.png", "--emit", "labels,overlay,color,confidence,json,npy",
-                "--opacity", "0.25")
+                "--opacity", "0.25", "--palette", "dataset")
         self.assertEqual(self.files(), sorted(["photo.png", "x.labels.png", "x.overlay.png", "x.color.png", "x.confidence.png",
                                                "x.json", "x.logits.npy"]))
         classes = self.ok("info", THREE_STAGES, "--json").json["classes"]
@@ -140,7 +140,8 @@ class Outputs(Case):
     def test_only_and_legend(self):
         photo = self.photo(width=60, height=40)
         for only in ("class 0,CLASS 2", "class 2,class 0"):
-            self.ok("run", "-m", MODEL, photo, "-o", self.folder / "x", "--emit", "labels,color,overlay", "--only", only, "--opacity", "1")
+            self.ok("run", "-m", MODEL, photo, "-o", self.folder / "x", "--emit", "labels,color,overlay", "--only", only, "--opacity", "1",
+                    "--palette", "dataset")
             labels = b"".join(Png(self.folder / "x.labels.png").rows())
             palette = Png(self.folder / "x.labels.png").palette
             self.assertTrue(set(labels) - {0, 2}, "labels keep all classes")
@@ -256,7 +257,7 @@ class InfoAndCompare(Case):
                 if name == "out.head.fuse":
                     text = lemore("compare", "-m", MODEL, "--reference", path)
                     self.assertEqual(text.code, 1)
-                    self.assertIn("first stage out of tolerance: head.fuse", text.text)
+                    self.assertIn("the first tensor that differs: head.fuse", text.text)
         # A wrong value that is not a number must not hide in a maximum.
         first = header["out.stem"]["data_offsets"][0]
         damaged = bytearray(body)
@@ -280,7 +281,7 @@ class InfoAndCompare(Case):
         def reshape(name, shape):
             return lambda h: h[name].__setitem__("shape", shape)
 
-        refused(rename("out.stem", "out.step"), "`step`")
+        refused(rename("out.stem", "out.step"), ["`out.step`", "did you mean stem?"])
         refused(rename("input", "inputs"), "input")
         refused(reshape("input", [3, 1, 40, 72]), "input")
         refused(reshape("out.stem", [1, 8, 36, 20]), "stem")

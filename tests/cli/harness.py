@@ -145,6 +145,29 @@ def write_safetensors(path, header, body):
     Path(path).write_bytes(struct.pack("<Q", len(text)) + text + bytes(body))
 
 
+# ---------------------------------------------------------------- JSON and its documentation
+
+def json_keys(value, free=(), path=""):
+    """The keys of a JSON value as docs/json.md writes them: a.b, list[].c. What lies below the keys in `free` is a file's
+    own and not looked at."""
+    if path in free or not isinstance(value, (dict, list)):
+        return {path}
+    if isinstance(value, list):
+        if not any(isinstance(item, dict) for item in value):
+            return {path}
+        return set().union(*(json_keys(item, free, path + "[]") for item in value))
+    return set().union(*(json_keys(item, free, path + "." + key if path else key) for key, item in value.items()))
+
+
+def documented_keys(section):
+    """The keys in the table of a section of docs/json.md."""
+    text = (SOURCE / "docs/json.md").read_text()
+    body = re.search(r"^## %s\n(.*?)(?=^## |\Z)" % re.escape(section), text, re.M | re.S).group(1)
+    keys = re.findall(r"^\| `([^`]+)` \|", body, re.M)
+    assert len(keys) == len(set(keys)), "a key stands twice"
+    return set(keys)
+
+
 # ---------------------------------------------------------------- running
 
 class Result:

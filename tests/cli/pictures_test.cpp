@@ -7,6 +7,7 @@
 
 #include "image_io/decode.h"
 #include "npy.h"
+#include "support/files.h"
 #include "test_images.h"
 
 using namespace lemore;
@@ -61,9 +62,11 @@ TEST_CASE("labels, colour, overlay and confidence", "[pictures]") {
   REQUIRE(encode_color(map, palette, png).ok());
   CHECK(pixel(decoded(png), 0, 0) == Rgb{255, 0, 0});
   CHECK(pixel(decoded(png), 0, 1) == Rgb{0, 0, 0});
-  REQUIRE(encode_overlay(photo, map, palette, 1.0, nullptr, png).ok());
-  CHECK(pixel(decoded(png), 1, 0) == Rgb{1, 2, 3});
+  REQUIRE(encode_overlay(photo, map, palette, {1.0, false}, nullptr, png).ok());
+  CHECK(pixel(decoded(png), 1, 0) == palette.overlay[2]);
   CHECK(pixel(decoded(png), 1, 1) == pixel(photo, 1, 1));
+  REQUIRE(encode_overlay(photo, map, palette, {0.0, true}, nullptr, png).ok());
+  CHECK(pixel(decoded(png), 1, 0) == pixel(photo, 1, 0));  // nothing is painted at opacity 0
 
   const float values[6] = {0.0f, 0.5f, 1.0f, -1.0f, 2.0f, std::nanf("")};
   REQUIRE(encode_confidence({2, 3}, values, png).ok());
@@ -72,41 +75,183 @@ TEST_CASE("labels, colour, overlay and confidence", "[pictures]") {
   CHECK(std::vector<int>(gray.row(0), gray.row(0) + 6) == std::vector<int>{0, 128, 255, 0, 255, 0});
 }
 
+TEST_CASE("outlines are drawn on both sides of a border", "[pictures]") {
+  Bytes labels(5 * 6, 0);
+  for (int y = 0; y < 5; ++y)
+    for (int x = 3; x < 6; ++x) labels[static_cast<std::size_t>(y * 6 + x)] = 1;
+  const Image photo = gradient(5, 6);
+  const Palette palette(k_classes);
+  Bytes plain, lined;
+  const LabelMap map{{5, 6}, labels.data()};
+  REQUIRE(encode_overlay(photo, map, palette, {0.25, false}, nullptr, plain).ok());
+  REQUIRE(encode_overlay(photo, map, palette, {0.25, true}, nullptr, lined).ok());
+  for (int x = 0; x < 6; ++x) {
+    const bool is_border = x == 2 || x == 3;
+    CHECK(pixel(decoded(lined), 2, x) == (is_border ? palette.overlay[x / 3] : pixel(decoded(plain), 2, x)));
+  }
+}
+
+TEST_CASE("uncertain pixels are not painted", "[pictures]") {
+  const Image photo = gradient(1, 4);
+  const Bytes labels = {0, 0, 1, 1};
+  const float confidence[4] = {0.9f, 0.49f, 0.5f, 0.0f};
+  const Palette palette(k_classes);
+  const LabelMap map{{1, 4}, labels.data(), confidence, 0.5f};
+  Bytes png;
+  REQUIRE(encode_color(map, palette, png).ok());
+  CHECK(pixel(decoded(png), 0, 0) == palette.colors[0]);
+  CHECK(pixel(decoded(png), 0, 1) == Rgb{0, 0, 0});
+  CHECK(pixel(decoded(png), 0, 2) == palette.colors[1]);
+  CHECK(pixel(decoded(png), 0, 3) == Rgb{0, 0, 0});
+  REQUIRE(encode_overlay(photo, map, palette, {1.0, false}, nullptr, png).ok());
+  CHECK(pixel(decoded(png), 0, 1) == pixel(photo, 0, 1));
+  CHECK(pixel(decoded(png), 0, 2) == palette.overlay[1]);
+}
+
+TEST_CASE("a label map may hold values that are no class", "[pictures]") {
+  const Bytes labels = {0, 2, 11, 255};
+  Bytes png;
+  REQUIRE(encode_labels({{1, 4}, labels.data()}, Palette(k_classes), png).ok());
+  const Image image = decoded(png);  // a decoder refuses a value beyond the palette
+  CHECK(pixel(image, 0, 1) == Rgb{1, 2, 3});
+  CHECK(pixel(image, 0, 2) == Rgb{0, 0, 0});
+  CHECK(pixel(image, 0, 3) == Rgb{0, 0, 0});
+}
+
+namespace {
+
+bool has(const Canvas& canvas, const Rgb& color) {
+  for (std::size_t i = 0; i + 2 < canvas.rgb.size(); i += 3)
+    if (std::memcmp(&canvas.rgb[i], color.data(), 3) == 0) return true;
+  return false;
+}
+
+Lettering without_fonts(const std::vector<std::string>& texts) {
+  Result<Lettering> lettering = Lettering::create("", texts, {});
+  REQUIRE(lettering.ok());
+  return std::move(*lettering);
+}
+
+}  // namespace
+
 TEST_CASE("the legend names what is there", "[pictures]") {
   const Bytes labels = {0, 1, 1, 1};
-  const LabelMap map{{2, 2}, labels.data()};
+  LabelMap map{{2, 2}, labels.data()};
   Palette palette(k_classes);
-  const Canvas narrow = make_legend(map, palette, 2);
+  const Lettering lettering = without_fonts(palette.names);
+  const Canvas narrow = make_legend(map, palette, 2, lettering);
   CHECK(narrow.size.width > 60);  // an entry fits even below a tiny picture
-  const Canvas wide = make_legend(map, palette, 480);
+  const Canvas wide = make_legend(map, palette, 480, lettering);
   CHECK(wide.size.width == 480);
   CHECK(wide.size.height < narrow.size.height);  // columns
-  const auto has = [](const Canvas& canvas, const Rgb& color) {
-    for (std::size_t i = 0; i + 2 < canvas.rgb.size(); i += 3) {
-      if (std::memcmp(&canvas.rgb[i], color.data(), 3) == 0) return true;
-    }
-    return false;
-  };
-  CHECK(has(wide, {255, 0, 0}));
-  CHECK(has(wide, {0, 200, 10}));
-  CHECK_FALSE(has(wide, {1, 2, 3}));  // no car in it
+  CHECK(has(wide, palette.overlay[0]));
+  CHECK(has(wide, palette.overlay[1]));
+  CHECK_FALSE(has(wide, palette.overlay[2]));  // no car in it
+  const float confidence[4] = {1, 0, 0, 0};
+  map.confidence = confidence;
+  map.min_confidence = 0.5f;
+  CHECK(has(make_legend(map, palette, 480, lettering), palette.overlay[0]));
+  CHECK_FALSE(has(make_legend(map, palette, 480, lettering), palette.overlay[1]));
+  map.confidence = nullptr;
   palette.is_painted.fill(false);
-  CHECK_FALSE(has(make_legend(map, palette, 480), {255, 0, 0}));
+  CHECK_FALSE(has(make_legend(map, palette, 480, lettering), palette.overlay[0]));
+
+  palette = Palette({{std::string(100000, 'x'), {}}, {"", {}}, {"b", {}}});
+  CHECK(make_legend(map, palette, 480, lettering).size.width < 2000);  // a name is cut
 
   Image photo = gradient(2, 2);
   Bytes png;
-  REQUIRE(encode_overlay(photo, map, palette, 0.5, &narrow, png).ok());
+  REQUIRE(encode_overlay(photo, map, palette, {}, &narrow, png).ok());
   CHECK(decoded(png).size == Size{2 + narrow.size.height, narrow.size.width});
 }
 
-TEST_CASE("text stands on the canvas whatever it holds", "[pictures]") {
-  Canvas canvas({20, 30}, {0, 0, 0});
+TEST_CASE("text stands on the canvas whatever it holds", "[text]") {
   std::string all;
   for (int c = 1; c < 256; ++c) all += static_cast<char>(c);
-  draw_text(canvas, -5, -3, all, 2, {255, 255, 255});
-  draw_text(canvas, 25, 15, "ends outside", 3, {255, 255, 255});
-  CHECK(text_width("abc", 2) == 2 * text_width("abc", 1));
-  CHECK(text_width("\xC3\xA9", 1) == text_width("?", 1));
+  all += "\xC3\xA9 \xD0\x96 \xE9\x81\x93 \xF0\x9F\x9A\x97 \xEF\xBF\xBD";
+  Result<Lettering> of_machine = Lettering::create("", {all});
+  REQUIRE(of_machine.ok());
+  const Lettering built_in = without_fonts({all});
+  CHECK_FALSE(built_in.has_font());
+  for (const Lettering* lettering : {&*of_machine, &built_in}) {
+    Canvas canvas({20, 30}, {0, 0, 0});
+    lettering->draw(canvas, -5, -3, all, 24, {255, 255, 255});
+    lettering->draw(canvas, 25, 15, "ends outside", 36, {255, 255, 255});
+    lettering->draw(canvas, 0, 0, "", 1, {255, 255, 255});
+    CHECK(has(canvas, {255, 255, 255}));
+    CHECK(lettering->width("", 20) == 0);
+    CHECK(lettering->width("abc", 40) > lettering->width("abc", 20));
+    CHECK(lettering->width("ab", 20) > lettering->width("a", 20));
+  }
+}
+
+TEST_CASE("missing characters are named", "[text]") {
+  CHECK(without_fonts({"road"}).missing().empty());
+  CHECK(without_fonts({"Stra\xC3\x9F"
+                       "e",
+                       "\xE9\x81\x93"})
+            .missing() == "\xC3\x9F\xE9\x81\x93");
+  std::string many;
+  for (int i = 0; i < 64; ++i) many += "\xD0" + std::string(1, static_cast<char>(0x80 + i));
+  const std::string missing = without_fonts({many}).missing();
+  CHECK(missing.size() == 20 * 2 + 3);
+}
+
+TEST_CASE("a machine's font draws Latin, Greek and Cyrillic", "[text]") {
+  const Result<Lettering> lettering = Lettering::create("", {"road"});
+  REQUIRE(lettering.ok());
+  if (!lettering->has_font()) {
+    WARN("skipped: this machine has no font");
+    return;
+  }
+  const std::vector<std::string> names = {
+      "Stra\xC3\x9F"
+      "e",
+      "\xCE\xB4\xCF\x81\xCF\x8C\xCE\xBC\xCE\xBF\xCF\x82", "\xD0\xB4\xD0\xBE\xD0\xBC"};
+  const Result<Lettering> all = Lettering::create("", names);
+  REQUIRE(all.ok());
+  CHECK(all->missing().empty());
+  std::vector<Bytes> drawn;
+  for (const std::string& name : names) {
+    Canvas canvas({30, 120}, {0, 0, 0});
+    all->draw(canvas, 2, 2, name, 24, {255, 255, 255});
+    CHECK(has(canvas, {255, 255, 255}));
+    drawn.push_back(canvas.rgb);
+  }
+  CHECK(drawn[0] != drawn[1]);
+  CHECK(drawn[1] != drawn[2]);
+}
+
+TEST_CASE("damaged fonts are refused or drawn, never more", "[text]") {
+  const test::TempFile text("not a font", ".ttf");
+  const Result<Lettering> refused = Lettering::create(text.path(), {"road"}, {});
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.status().message().find("not a font") != std::string::npos);
+  CHECK(Lettering::create("/no such font", {}, {}).status().code() == StatusCode::io_error);
+  CHECK_FALSE(Lettering::create("/dev/null", {}, {}).ok());
+
+  std::string good;
+  for (const std::string& folder : Lettering::font_folders())
+    if (good.empty()) good = test::read_file(folder + "/truetype/dejavu/DejaVuSans.ttf");
+  if (good.empty()) {
+    WARN("skipped: DejaVu Sans is not here to be damaged");
+    return;
+  }
+  unsigned seed = 1;
+  const auto next = [&seed] { return (seed = seed * 1664525u + 1013904223u) >> 8; };
+  for (int round = 0; round < 60; ++round) {
+    std::string bytes = good;
+    if (round % 3 == 0) bytes.resize(next() % bytes.size());
+    for (unsigned i = 0; i < 20 && !bytes.empty(); ++i)  // the tables' headers lie at the beginning
+      bytes[next() % (i % 2 == 0 ? std::min<std::size_t>(bytes.size(), 2000) : bytes.size())] =
+          static_cast<char>(next());
+    const test::TempFile file(bytes, ".ttf");
+    const Result<Lettering> lettering = Lettering::create(file.path(), {"road"}, {});
+    if (!lettering.ok()) continue;
+    Canvas canvas({40, 200}, {0, 0, 0});
+    lettering->draw(canvas, 0, 0, "road \xD0\xB4 99.5 %", 28, {255, 255, 255});
+    CHECK(lettering->width("road", 28) >= 0);
+  }
 }
 
 TEST_CASE("counting classes", "[pictures]") {

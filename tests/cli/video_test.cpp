@@ -128,6 +128,7 @@ TEST_CASE("YUV becomes the RGB that its matrix says, and back", "[video]") {
 
 TEST_CASE("painting: what is not painted keeps its bytes, the rest comes to its colour", "[video]") {
   Palette palette({{"a", {200, 10, 60}}, {"b", {0, 255, 0}}});
+  palette.overlay = palette.colors;
   palette.is_painted[1] = false;
   for (const char* line : {"YUV4MPEG2 W5 H3 C420", "YUV4MPEG2 W5 H3 C444", "YUV4MPEG2 W5 H3 C444 XCOLORRANGE=FULL"}) {
     const VideoFormat f = header(line);

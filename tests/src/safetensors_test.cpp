@@ -8,8 +8,8 @@
 #include "core/json.h"
 #include "support/files.h"
 #include "support/safetensors_writer.h"
-#include "support/status_checks.h"
 #include "support/skip.h"
+#include "support/status_checks.h"
 
 namespace lemore {
 namespace {
@@ -135,8 +135,8 @@ TEST_CASE("safetensors refuses a header that is none", "[safetensors]") {
   const std::uint64_t length = good.size() - 24;
   refuse("", {"header", "8 bytes"});
   refuse("1234567", {"header", "8 bytes", "7"});
-  refuse(with_length(0), {"header", "length", "got 0"});
-  refuse(with_length(1), {"header", "length", "got 1"});
+  refuse(with_length(0), {"header", "got a length of 0"});
+  refuse(with_length(1), {"header", "got a length of 1"});
   refuse(with_length(UINT64_MAX), {"header", "4194304", "18446744073709551615"});
   refuse(with_length(length << 56), {"header", "4194304"});
   refuse(with_length((4 << 20) + 1), {"header", "4194304", "4194305"});
@@ -244,6 +244,16 @@ TEST_CASE("files of other kinds are recognised", "[safetensors]") {
   refuse("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", {"Git LFS", "git lfs pull"});
   refuse("<!DOCTYPE html><html></html>", {"web page"});
   refuse("{\"a\": 1}", {"JSON text"});
+  refuse("\xFF\xD8\xFF\xE0" + rest, {"not a safetensors file", "a JPEG picture"});
+  refuse("\x89PNG\r\n\x1A\n" + rest, {"a PNG picture"});
+  refuse("RIFF\x10\x20\x30\x40WEBPVP8 " + rest, {"a WebP picture"});
+  refuse("GIF89a" + rest, {"a GIF picture"});
+  refuse("II*" + rest, {"a TIFF picture"});
+  refuse(std::string("MM\0*", 4) + rest, {"a TIFF picture"});
+  refuse("\x89HDF\r\n\x1A\n" + rest, {"HDF5"});
+  refuse("\x08\x07\x12\x07pytorch" + rest, {"an ONNX file", "tools/convert.py"});
+  refuse("# A heading\n\nsome words, \xC3\xA9 too\n", {"looks like text"});
+  refuse(rest, {"or a damaged one", "expected a header of 2..4194304 bytes"});
   // A header of 640 bytes begins as a pickle does.
   require_ok(parse(raw_safetensors("{}" + std::string(638, ' '))));
 }

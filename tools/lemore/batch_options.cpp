@@ -43,12 +43,11 @@ void add_batch_options(CLI::App& command, BatchOptions& options) {
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 30).description(""))
       ->type_name("MIB");
   command.add_option("--max-pixels", options.max_pixels, "Refuse larger images before decoding; default: 268435456")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{65535} * 65535).description(""))
+      ->check(between(std::uint64_t{1}, std::uint64_t{65535} * 65535))
       ->type_name("N");
-  complete_with(
+  choose_from(
       *command
            .add_option("--progress", options.progress, "auto (a bar on a terminal), plain (a line an image) or none")
-           ->check(CLI::IsMember({"auto", "plain", "none"}).description(""))
            ->type_name("STYLE"),
       "auto plain none");
 }

@@ -14,6 +14,7 @@
 #include "image_io/decode.h"
 #include "lemore/session.h"
 #include "options.h"
+#include "readable_json.h"
 #include "report.h"
 
 namespace lemore::cli {
@@ -27,16 +28,26 @@ struct BenchOptions : NetworkOptions {
   int runs = 20, warmup = 3;
 };
 
-constexpr const char* k_examples = R"(Examples:
-  lemore bench -m weights/lemore-camvid.safetensors
-  lemore bench -m MODEL --size 512x512 --output labels -t 2
-  lemore bench -m MODEL --size 512x512 -t 1 --layers
-  lemore bench -m MODEL --output image street.jpg --runs 50 --json
+/// Rows of the list of the slowest steps.
+constexpr std::size_t k_slowest = 10;
 
-logits: a float tensor to logits. labels: the same to the label map at the network's size. image: the bytes of an image
-file to the bytes of an overlay PNG. All in memory; loading and planning are timed apart. GFLOP/s counts two operations a
-MAC of the network (as `lemore info` counts them). The peak is measured first: fused multiply-adds in registers on as
-many threads.)";
+constexpr const char* k_examples = R"(Examples:
+  lemore bench -m weights/lemore-camvid.safetensors                     the network at the size it was trained for
+  lemore bench -m MODEL --size 512x512 --output labels -t 2             to the label map, on two threads
+  lemore bench -m MODEL --size 512x512 -t 1 --layers                    every step, and the ten slowest
+  lemore bench -m MODEL --output image street.jpg --runs 50 --json      from a file's bytes to an overlay's
+
+What a run begins and ends with (--output), all of it in memory:
+  logits   a float tensor at the network's input size -> logits
+  labels   the same tensor -> the label map at the network's input size
+  image    the bytes of an image file -> the bytes of an overlay PNG: decode, resize, network, label map, encode
+
+How to read the result: median, min and p95 (19 of 20 runs were faster) are of --runs runs after --warmup others; look at
+the median, and at min where the machine was busy. loading is reading the weight file, planning is making the session;
+neither is part of a run. GFLOP/s counts two operations for each MAC of the network (as `lemore info` counts them) over
+the whole run. The peak is measured first, on as many threads: multiply-adds of that instruction set in registers, so
+nothing can be faster than 100 % of it. Convolutions with few channels are held up by memory and stay far below.
+docs/json.md describes the keys that --json prints.)";
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -168,7 +179,7 @@ std::string layer_table(const Measured& m) {
     }
     for (const Layer& layer : m.layers) rows.push_back(&layer);
   }
-  std::size_t name_width = 5, op_width = 2, shape_width = 6;
+  std::size_t name_width = 4, op_width = 8, shape_width = 6;
   const auto shape_of = [](const Layer& layer) {
     return layer.info.output.rank() > 0 ? layer.info.output.to_string() : std::string();
   };
@@ -177,10 +188,8 @@ std::string layer_table(const Measured& m) {
     op_width = std::max(op_width, row->info.op.size());
     shape_width = std::max(shape_width, shape_of(*row).size());
   }
-  const auto padded = [](const std::string& text, std::size_t width) {
-    return text + std::string(width - text.size() + 2, ' ');
-  };
-  std::string text = padded("layer", name_width) + padded("op", op_width) + padded("output", shape_width) +
+  name_width += 2, op_width += 2, shape_width += 2;
+  std::string text = padded("step", name_width) + padded("operator", op_width) + padded("output", shape_width) +
                      "       ms   share         MACs  GFLOP/s  of peak\n";
   for (const Layer* row : rows) {
     char line[96];
@@ -195,11 +204,39 @@ std::string layer_table(const Measured& m) {
   return text;
 }
 
+/// The steps that take most of a run, the slowest first, with what they take together.
+std::string slowest_steps(const Measured& m) {
+  std::vector<const Layer*> rows;
+  for (const Layer& layer : m.layers) rows.push_back(&layer);
+  for (const Layer& phase : m.phases)
+    if (phase.info.name != "network") rows.push_back(&phase);
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const Layer* a, const Layer* b) { return a->median_ms > b->median_ms; });
+  rows.resize(std::min(rows.size(), k_slowest));
+  double share = 0;
+  std::size_t name_width = 0;
+  for (const Layer* row : rows) {
+    share += row->share;
+    name_width = std::max(name_width, row->info.name.size());
+  }
+  char line[96];
+  std::snprintf(line, sizeof(line), "the %zu slowest steps take %.1f %% of a run\n", rows.size(), 100 * share);
+  std::string text = line;
+  for (const Layer* row : rows) {
+    const int n = std::snprintf(line, sizeof(line), "%9.3f ms  %4.1f %%", row->median_ms, 100 * row->share);
+    if (row->info.macs > 0) {
+      std::snprintf(line + n, sizeof(line) - static_cast<std::size_t>(n), "  %5.1f %% of the peak",
+                    100 * row->gflops / m.peak_gflops);
+    }
+    text += padded(row->info.name, name_width) + line + "\n";
+  }
+  return text;
+}
+
 std::string as_text(const BenchOptions& options, const Session& session, const Workload& workload, const Measured& m) {
   char line[256];
   std::string text = one_line(options.model) + ", " + to_text(session.size()) + ", " + options.output + ", " +
-                     isa_name(session.isa()) + ", " + std::to_string(session.threads()) +
-                     (session.threads() == 1 ? " thread\n" : " threads\n");
+                     isa_name(session.isa()) + ", " + thread_count(session.threads()) + "\n";
   std::snprintf(line, sizeof(line), "median   %.3f ms of %d runs after %d (min %.3f, p95 %.3f)\n", m.total.median,
                 options.runs, options.warmup, m.total.min, m.total.p95);
   text += line;
@@ -221,7 +258,7 @@ std::string as_text(const BenchOptions& options, const Session& session, const W
                   &phase == &m.phases.back() ? "\n" : ",");
     text += line;
   }
-  if (options.layers) text += "\n" + layer_table(m);
+  if (options.layers) text += "\n" + layer_table(m) + "\n" + slowest_steps(m);
   return text;
 }
 
@@ -230,23 +267,24 @@ int bench(const BenchOptions& options) {
                              : options.output == "labels" ? BenchOutput::labels
                                                           : BenchOutput::image;
   if (!options.image.empty() && output != BenchOutput::image)
-    return fail_usage("IMAGE: goes with --output image, got --output " + options.output);
+    return fail_usage("IMAGE goes with --output image, got --output " + options.output);
   const Result<SessionOptions> chosen = session_options(options);
   if (!chosen.ok()) return fail_option(chosen.status());
   std::vector<std::uint8_t> file;
   if (!options.image.empty()) {
     const Status status = read_file(options.image, file, k_max_image_file_bytes);
     if (!status.ok()) return fail(status);
-    if (file.empty()) return fail(Status(StatusCode::invalid_file, options.image + ": is empty"));
+    if (file.empty()) return fail(Status(StatusCode::invalid_file, options.image + ": the file is empty"));
   }
 
   Measured measured;
   auto start = std::chrono::steady_clock::now();
-  Result<Model> model = load_model(options.model);
+  Result<Model> model = load_model(options.model, {}, "IMAGE");
   if (!model.ok()) return fail(model.status());
   measured.load_ms = milliseconds_since(start);
   if (output != BenchOutput::logits && model->is_classifier())
-    return fail_usage("--output " + options.output + ": " + options.model + " is a classifier, it has logits only");
+    return fail_usage("--output " + options.output + ": " + options.model +
+                      " is a classifier, which gives logits only");
   start = std::chrono::steady_clock::now();
   Result<Session> session = Session::create(*model, *chosen);
   if (!session.ok()) return fail(about(options.model, session.status()));
@@ -262,10 +300,8 @@ int bench(const BenchOptions& options) {
   if (const Status status = measure(options, *session, *workload, measured); !status.ok())
     return fail(about(about_what, status));
 
-  const std::string text =
-      options.json
-          ? as_json(options, *session, *workload, measured).dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
-          : as_text(options, *session, *workload, measured);
+  const std::string text = options.json ? json_text(as_json(options, *session, *workload, measured))
+                                        : as_text(options, *session, *workload, measured);
   const Status status = write_stdout(text);
   return status.ok() ? k_exit_ok : fail(status);
 }
@@ -279,19 +315,18 @@ void add_bench_command(CLI::App& app, int& exit_code) {
   command->add_option("-m,--model", options->model, "Weight file (.safetensors)")->required()->type_name("MODEL");
   command->add_option("IMAGE", options->image, "Image file for --output image; default: a picture drawn in memory")
       ->type_name("");
-  complete_with(
+  choose_from(
       *command
            ->add_option("--output", options->output, "What a run ends with: logits, labels or image; default: logits")
-           ->check(CLI::IsMember({"logits", "labels", "image"}).description(""))
            ->type_name("WHAT"),
       "logits labels image");
-  command->add_option("--runs", options->runs, "Runs that are measured; default: 20")
-      ->check(CLI::Range(1, 1000000).description(""))
+  command->add_option("--runs", options->runs, "Runs to measure; default: 20")
+      ->check(between(1, 1000000))
       ->type_name("N");
-  command->add_option("--warmup", options->warmup, "Runs before them; default: 3")
-      ->check(CLI::Range(0, 1000000).description(""))
+  command->add_option("--warmup", options->warmup, "Runs before those, to warm up; default: 3")
+      ->check(between(0, 1000000))
       ->type_name("N");
-  add_network_options(*command, *options, "Time every step of the network");
+  add_network_options(*command, *options, "Time every step of the network; list all, and the ten slowest");
   command->callback([options, &exit_code] { exit_code = bench(*options); });
 }
 

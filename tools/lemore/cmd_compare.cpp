@@ -11,6 +11,7 @@
 #include "reference_dump.h"
 #include "report.h"
 #include "stage_compare.h"
+#include "suggest.h"
 
 namespace lemore::cli {
 
@@ -27,15 +28,22 @@ constexpr const char* k_examples = R"(Examples:
   lemore compare -m model.safetensors --reference dump.safetensors
   lemore compare -m model.safetensors --reference dump.safetensors --rtol 1e-5 --isa avx2 -t 2 --json
 
-The dump (tools/dump_reference.py) holds `input` (float, 1x3xHxW, normalised), `output` and any of the stages as `out.NAME`. Each stage
-is judged from the reference's own inputs: as soon as it is computed it is compared and then replaced by the reference's tensor, so one
-stage's rounding is not the next one's error. `relative` is the largest difference over the largest value of the stage. `accumulated` is
-the same of a second run in which nothing is replaced; attention amplifies rounding there (with random weights a hundredfold), so it is
-told but not judged unless --free-running asks for it. Stages that the dump lacks run freely. `label_agreement`: share of pixels of the
-free run's label map, at the input's size, that equal the reference's (a classifier: its best class).
-Exit code: 0 all stages within --rtol, 1 not, or failure, 2 wrong usage.)";
+The dump is what a PyTorch run of the same network recorded (tools/dump_reference.py writes one): the tensor `input`
+(float32, 1x3xHxW, normalised), `output`, and the tensors between them under `out.NAME`. Any of them may be missing.
 
-/// One recorded stage and what the two passes made of it.
+Each recorded tensor is one row. The network is run twice on `input`:
+  max abs, relative, cosine   first run. As soon as a recorded tensor is computed it is compared with the recording and
+                              then replaced by it, so each row shows the error of its own part of the network alone.
+                              relative is the largest difference over the largest value of the recording; it is what
+                              --rtol is held against.
+  accumulated                 second run, in which nothing is replaced: the relative difference that has built up from
+                              the input to here. Attention amplifies rounding, so it is shown but not judged.
+                              --free-running judges it, and shows this run in the other columns too.
+`label agreement` is the share of pixels of the second run's label map, at the input's size, that equal the recording's
+(of a classifier: whether the best class is the same). docs/json.md describes the keys that --json prints.
+Exit code: 0 every row is within --rtol; 1 one is not, or something failed; 2 wrong usage.)";
+
+/// One recorded tensor and what the two runs made of it.
 struct StageResult {
   std::string name;
   const TensorView* reference = nullptr;
@@ -47,11 +55,9 @@ struct StageResult {
 
 struct Observation {
   std::vector<StageResult>* stages;
-  bool replaces;  ///< pass A: from the reference's inputs
+  bool replaces;  ///< the first run: the recording takes the place of what was computed
   Status status;
 };
-
-std::string text_of(const Shape& shape) { return shape.to_string(); }
 
 /// Channels and pixels of a stage of this shape (channels last), or false where the reference's shape is another.
 bool match_shapes(const Shape& nhwc, const Shape& reference, std::size_t& channels, std::size_t& pixels) {
@@ -76,9 +82,9 @@ void observe(void* context, std::string_view name, const Shape& nhwc, float* ele
     if (!match_shapes(nhwc, stage.reference->shape, stage.channels, stage.pixels)) {
       if (observation->status.ok()) {
         observation->status =
-            Status(StatusCode::invalid_shape, "stage `" + stage.name + "`: the model has " + text_of(nhwc) +
-                                                  " (channels last), the reference " + text_of(stage.reference->shape) +
-                                                  " (channels first)");
+            Status(StatusCode::invalid_shape, "tensor `out." + stage.name + "`: expected the model's " +
+                                                  nhwc.to_string() + " (channels last), got " +
+                                                  stage.reference->shape.to_string() + " (channels first)");
       }
       continue;
     }
@@ -95,7 +101,7 @@ void observe(void* context, std::string_view name, const Shape& nhwc, float* ele
   }
 }
 
-/// Runs once with every stage observed. Errors: those of run, a shape that differs, a stage that never came.
+/// Runs once with every recorded tensor observed. Errors: those of run, a shape that differs, a tensor that never came.
 Status observed_run(Session& session, const TensorView& input, std::vector<StageResult>& stages, bool replaces) {
   Observation observation{&stages, replaces, Status()};
   for (StageResult& stage : stages) stage.was_seen = false;
@@ -106,7 +112,7 @@ Status observed_run(Session& session, const TensorView& input, std::vector<Stage
   if (!observation.status.ok()) return observation.status;
   for (StageResult& stage : stages) {
     if (stage.was_seen) continue;
-    if (stage.name != "output") return Status(StatusCode::not_found, "stage `" + stage.name + "` was not computed");
+    if (stage.name != "output") return Status(StatusCode::not_found, "the model did not compute `" + stage.name + "`");
     Observation last{&stages, false, Status()};  // the output is also in the session's hands
     const TensorView logits = session.logits();
     observe(&last, "output", logits.shape, const_cast<float*>(logits.f32()));
@@ -139,20 +145,27 @@ Result<double> label_agreement(Session& session, const StageResult& output, Size
 }
 
 std::string table(const std::vector<StageResult>& stages, bool free_running) {
-  std::size_t name_width = 5;
+  std::size_t name_width = 6;
   for (const StageResult& stage : stages) name_width = std::max(name_width, stage.name.size());
   std::string text;
   char line[512];
-  std::snprintf(line, sizeof(line), "%-*s  %11s  %11s  %12s  %11s  %s\n", static_cast<int>(name_width), "stage",
+  std::snprintf(line, sizeof(line), "%-*s  %11s  %11s  %12s  %11s  %s\n", static_cast<int>(name_width), "tensor",
                 "max abs", "relative", "cosine", "accumulated", "");
   text += line;
   for (const StageResult& stage : stages) {
     const Difference& judged = free_running ? stage.accumulated : stage.judged;
     std::snprintf(line, sizeof(line), "%-*s  %11.3e  %11.3e  %12.9f  %11.3e  %s\n", static_cast<int>(name_width),
                   stage.name.c_str(), judged.max_abs, judged.relative, judged.cosine, stage.accumulated.relative,
-                  stage.passed ? "ok" : "OUT OF TOLERANCE");
+                  stage.passed ? "ok" : "DIFFERS");
     text += line;
   }
+  return text;
+}
+
+std::string agreement_text(const Model& model, double share, Size size) {
+  if (model.is_classifier()) return share == 1 ? "the same" : "another";
+  char text[96];
+  std::snprintf(text, sizeof(text), "%.4f %% of the pixels at %s", 100 * share, to_text(size).c_str());
   return text;
 }
 
@@ -174,7 +187,7 @@ int compare(const CompareOptions& options) {
   Result<Session> session = Session::create(*model, session_options);
   if (!session.ok()) return fail(about(options.reference, session.status()));
 
-  // Stages in the order they are computed, whatever the order of the file.
+  // In the order they are computed, whatever the order of the file.
   std::vector<StageResult> stages;
   std::vector<std::string> known = session->stage_names();
   if (std::find(known.begin(), known.end(), "output") == known.end()) known.push_back("output");
@@ -190,7 +203,8 @@ int compare(const CompareOptions& options) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     const std::vector<std::string>& merged = session->merged_stages();
     if (std::find(merged.begin(), merged.end(), name) != merged.end()) continue;
-    return fail(Status(StatusCode::not_found, options.reference + ": the model has no stage `" + name + "`"));
+    return fail(Status(StatusCode::not_found, options.reference + ": tensor `out." + name +
+                                                  "` is not one of the model's" + did_you_mean(name, known)));
   }
 
   TensorView view = dump->input();
@@ -242,22 +256,21 @@ int compare(const CompareOptions& options) {
         {"stages", list},
         {"label_agreement", agreement},
         {"first_failed", first_failed.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(first_failed)}};
-    const Status status =
-        write_stdout(json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+    const Status status = write_stdout(json_text(json));
     if (!status.ok()) return fail(status);
   } else {
     char line[256];
     std::string text = table(stages, options.free_running);
     if (!agreement.is_null()) {
-      std::snprintf(line, sizeof(line), "label agreement %.6f (free run, %s)\n", agreement.get<double>(),
-                    model->is_classifier() ? "best class" : to_text(session_options.size).c_str());
+      std::snprintf(line, sizeof(line), model->is_classifier() ? "best class: %s\n" : "label agreement: %s\n",
+                    agreement_text(*model, agreement.get<double>(), session_options.size).c_str());
       text += line;
     }
-    std::snprintf(line, sizeof(line), "%s, %d threads, tolerance %g%s: ", isa_name(session->isa()), session->threads(),
-                  options.rtol, options.free_running ? ", free-running" : "");
-    text += line +
-            (passed ? std::string("all stages within tolerance") : "first stage out of tolerance: " + first_failed) +
-            "\n";
+    std::snprintf(line, sizeof(line), " (largest relative difference allowed: %g; %s, %s%s)\n", options.rtol,
+                  isa_name(session->isa()), thread_count(session->threads()).c_str(),
+                  options.free_running ? ", free-running" : "");
+    text += passed ? "every recorded tensor agrees" : "the first tensor that differs: " + first_failed;
+    text += line;
     if (const Status status = write_stdout(text); !status.ok()) return fail(status);
   }
   return passed ? k_exit_ok : k_exit_failure;
@@ -267,16 +280,17 @@ int compare(const CompareOptions& options) {
 
 void add_compare_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<CompareOptions>();
-  CLI::App* command = app.add_subcommand("compare", "Compare every stage with a recorded PyTorch run");
+  CLI::App* command = app.add_subcommand("compare", "Hold a model's numbers against a recorded PyTorch run");
   command->footer(k_examples);
   command->add_option("-m,--model", options->model, "Weight file (.safetensors)")->required()->type_name("MODEL");
-  command->add_option("--reference", options->reference, "Recorded stages")->required()->type_name("DUMP.safetensors");
-  command
-      ->add_option("--rtol", options->rtol, "Largest difference allowed, over the stage's largest value; default: 1e-4")
-      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""))
+  command->add_option("--reference", options->reference, "The recorded tensors")
+      ->required()
+      ->type_name("DUMP.safetensors");
+  command->add_option("--rtol", options->rtol, "Largest relative difference allowed; default: 1e-4")
+      ->check(between(0.0, 1e9))
       ->type_name("R");
   command->add_flag("--free-running", options->free_running,
-                    "Judge a run in which no stage is replaced by the reference's");
+                    "Judge a run in which no tensor is replaced by its recording");
   add_compute_options(*command, options->compute);
   command->add_flag("--json", options->json, "Print JSON instead of a table");
   command->callback([options, &exit_code] { exit_code = compare(*options); });

@@ -17,13 +17,14 @@ struct EmbedOptions {
 };
 
 constexpr const char* k_examples = R"(Examples:
-  lemore embed weights/lemore-camvid.safetensors -o model.h
-  lemore embed MODEL -o model.o --machine armv7 --name street_model
+  lemore embed weights/lemore-camvid.safetensors -o model.h                     a C and C++ header
+  lemore embed MODEL -o model.o --machine armv7 --name street_model             an object file for another processor
 
-Both define NAME (unsigned char, aligned to 64 bytes) and NAME_size (size_t), for Model::from_memory(NAME, NAME_size, false),
-which uses the weights where they lie. model.h is C and C++. For model.o declare in C, or in C++ within extern "C":
+Both define NAME (an array of unsigned char, aligned to 64 bytes) and NAME_size (a size_t) for
+lemore::Model::from_memory(NAME, NAME_size, false), or lemore_model_from_memory in C, which use the weights where they
+lie. To use an object file, declare in C, or in C++ within extern "C":
   extern const unsigned char lemore_model[]; extern const size_t lemore_model_size;
-A large model is quicker to link as .o than to compile as .h.)";
+A large model is linked as .o far more quickly than it is compiled as .h. Nothing is printed on success.)";
 
 /// A header takes four times as many, which a 32-bit program must be able to address.
 constexpr std::size_t k_max_bytes = sizeof(std::size_t) > 4 ? std::size_t{1} << 30 : std::size_t{1} << 28;
@@ -36,9 +37,10 @@ int embed(const EmbedOptions& options) {
   const bool is_header = ends_with(options.out, ".h"), is_object = ends_with(options.out, ".o");
   if (!is_header && !is_object)
     return fail_usage("-o: expected a name that ends in .h or .o, got '" + options.out + "'");
-  if (is_header && !options.machine.empty()) return fail_usage("--machine: goes with -o NAME.o; a header is for any");
+  if (is_header && !options.machine.empty())
+    return fail_usage("--machine goes with -o NAME.o; a header suits any processor");
   if (!is_identifier(options.name))
-    return fail_usage("--name: expected a name for a variable in C, got '" + options.name + "'");
+    return fail_usage("--name: expected a name that C and C++ take for a variable, got '" + options.name + "'");
   const Result<Machine> machine = machine_of(options.machine);
   if (is_object && !machine.ok()) return fail_usage(machine.status().message());
 

@@ -305,7 +305,7 @@ void add_eval_command(CLI::App& app, int& exit_code) {
   command
       ->add_option("--jobs", options->jobs,
                    "Images at a time, which share the threads; default: one a thread, at most 8")
-      ->check(CLI::Range(1, 1024).description(""))
+      ->check(between(1, 1024))
       ->type_name("N");
   CLI::Option* json = command->add_option("--json", options->json, "JSON instead of the table; with a file name, both")
                           ->expected(0, 1)
@@ -316,7 +316,7 @@ void add_eval_command(CLI::App& app, int& exit_code) {
       ->type_name("FILE...");
   command
       ->add_option("--worst", options->worst, "Write the N images of lowest mIoU as photo / truth / prediction strips")
-      ->check(CLI::Range(1, 1000000).description(""))
+      ->check(between(std::size_t{1}, std::size_t{1000000}))
       ->type_name("N");
   command->add_option("--out", options->out, "Folder for the strips")->type_name("DIR");
   command->callback([options, json, &exit_code] {

@@ -13,10 +13,7 @@ void add_generate_command(CLI::App& app, int& exit_code) {
   auto what = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("generate", "Print the man page or a shell's completion script");
   command->group("");  // for packagers: not in the help
-  command->add_option("WHAT", *what, "man, bash or zsh")
-      ->required()
-      ->check(CLI::IsMember({"man", "bash", "zsh"}).description(""))
-      ->type_name("");
+  choose_from(*command->add_option("WHAT", *what, "man, bash or zsh")->required()->type_name(""), "man bash zsh");
   command->callback([what, &app, &exit_code] {
     const auto table = option_table(app);
     const std::string text = *what == "man"    ? man_page(table)

@@ -6,6 +6,7 @@
 
 #include "lemore/session.h"
 #include "options.h"
+#include "readable_json.h"
 #include "report.h"
 
 namespace lemore::cli {
@@ -19,8 +20,10 @@ constexpr const char* k_examples = R"(Examples:
   lemore info model.safetensors --size 512x1024 --layers
   lemore info model.safetensors --json | jq .macs
 
-Parameters are those that training learns (BatchNorm weight and bias included). MACs count convolutions and linear layers, as the paper
-does. The arena is all the memory a session of that size and number of threads needs beside the weights.)";
+Parameters are those that training learns (BatchNorm weight and bias included). MACs are multiply-accumulates of
+convolutions and linear layers at the given size, as papers count them; --layers shows in brackets those that papers
+leave out. The arena is all the memory a session of that size and number of threads needs beside the weights.
+docs/json.md describes the keys that --json prints.)";
 
 /// The text as JSON, or as a string where it is none.
 Json parsed(const std::string& text) {
@@ -124,6 +127,11 @@ void add_line(std::string& text, const char* key, const std::string& value) {
   text += line + one_line(value) + "\n";
 }
 
+/// A heading and, below it, what the JSON says.
+void add_json(std::string& text, const char* heading, const std::string& json) {
+  if (!json.empty()) text += std::string(heading) + "\n" + readable_json(parsed(json), 2);
+}
+
 /// The layers as a table; MACs that the paper does not count (attention's products) stand in brackets.
 std::string layer_table(const std::vector<StepInfo>& steps, std::uint64_t macs) {
   std::size_t name_width = 5, op_width = 2, shape_width = 6;
@@ -169,8 +177,8 @@ std::string as_text(const NetworkOptions& options, const Model& model, const Ses
   std::snprintf(line, sizeof(line), "%s (%.2f G) at %s", with_commas(macs).c_str(), static_cast<double>(macs) / 1e9,
                 to_text(session.size()).c_str());
   add_line(text, "MACs", line);
-  std::snprintf(line, sizeof(line), "%s at %s, %d threads, %s", megabytes(session.arena_bytes()).c_str(),
-                to_text(session.size()).c_str(), session.threads(), isa_name(session.isa()));
+  std::snprintf(line, sizeof(line), "%s at %s, %s, %s", megabytes(session.arena_bytes()).c_str(),
+                to_text(session.size()).c_str(), thread_count(session.threads()).c_str(), isa_name(session.isa()));
   add_line(text, "arena", line);
   add_line(text, "weights", megabytes(model.weight_bytes()));
   add_line(text, "trained for", to_text(model.input_size()));
@@ -192,8 +200,8 @@ std::string as_text(const NetworkOptions& options, const Model& model, const Ses
   add_line(text, "source sha256", from.source_sha256);
   add_line(text, "licence", from.license);
   add_line(text, "converter", from.converter);
-  add_line(text, "metrics", from.metrics_json);
-  add_line(text, "configuration", model.config_json());
+  add_json(text, "metrics", from.metrics_json);
+  add_json(text, "configuration", model.config_json());
   if (options.layers) text += "\n" + layer_table(session.steps(), macs);
   return text;
 }
@@ -209,9 +217,7 @@ int info(const NetworkOptions& options) {
   if (!macs.ok()) return fail(about(options.model, macs.status()));
 
   const std::string text =
-      options.json
-          ? as_json(options, *model, *session, *macs).dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
-          : as_text(options, *model, *session, *macs);
+      options.json ? json_text(as_json(options, *model, *session, *macs)) : as_text(options, *model, *session, *macs);
   const Status status = write_stdout(text);
   return status.ok() ? k_exit_ok : fail(status);
 }

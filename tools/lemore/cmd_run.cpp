@@ -14,6 +14,7 @@
 #include "file_io.h"
 #include "frames/run_frames.h"
 #include "options.h"
+#include "picture_options.h"
 #include "progress.h"
 #include "render/pictures.h"
 #include "report.h"
@@ -37,9 +38,7 @@ struct RunOptions {
   std::vector<std::string> inputs;
   std::string out;
   std::vector<std::string> emit;
-  double opacity = 0.5;
-  bool legend = false;
-  std::vector<std::string> only;
+  PictureOptions pictures;
   BatchOptions batch;
   bool resume = false, json = false;
   std::string manifest;
@@ -59,6 +58,10 @@ constexpr const char* k_examples = R"(Examples:
 Outputs of NAME.jpg: NAME.labels.png (8-bit indexed, value = class), NAME.overlay.png, NAME.color.png,
 NAME.confidence.png (gray, 0..255 = 0..1), NAME.json, NAME.logits.npy (float32 [classes, h, w]). --only changes overlay,
 colour and legend; labels and the rest keep all classes.
+labels.png and color.png look alike on purpose: the values of labels.png are class numbers, and its palette has the
+colours of the data set so that a viewer shows them; color.png has no values, only those colours. The overlay has
+colours that are easy to tell apart (--palette). --min-confidence leaves pixels out of overlay, colour and legend; with
+--ignore-uncertain out of labels.png and NAME.json too.
 
 Names: with one input OUT is a file, otherwise (or where it ends in / or exists as one) a folder. As a file, OUT is
 exactly what one kind of output is called; with several kinds OUT loses a picture's ending (.png, .jpg; other dots belong
@@ -80,38 +83,6 @@ constexpr std::uint64_t k_bytes_a_pixel = 7;
 
 /// Found files that are passed over are named one by one up to this many.
 constexpr std::size_t k_most_notes = 5;
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
-/// Marks the classes that --only names. A class name may hold commas itself, so neighbouring pieces are tried together,
-/// the longest first. Errors: invalid_argument listing the names there are.
-Status choose_classes(const std::vector<std::string>& pieces, Palette& palette) {
-  if (pieces.empty()) return Status();
-  palette.is_painted.fill(false);
-  for (std::size_t at = 0; at < pieces.size();) {
-    std::size_t used = 0;
-    for (std::size_t end = pieces.size(); end > at && used == 0; --end) {
-      std::string name = pieces[at];
-      for (std::size_t i = at + 1; i < end; ++i) name += "," + pieces[i];
-      for (std::size_t c = 0; c < palette.names.size(); ++c) {
-        if (!equal_ignoring_case(palette.names[c], name)) continue;
-        palette.is_painted[c] = true;
-        used = end - at;
-      }
-    }
-    if (used == 0) {
-      std::string known;
-      for (const std::string& name : palette.names) known += (known.empty() ? "" : ", ") + name;
-      return Status(StatusCode::invalid_argument,
-                    "--only: unknown class '" + pieces[at] + "'; the model has: " + known);
-    }
-    at += used;
-  }
-  return Status();
-}
 
 /// Where outputs go: a file for one input, else a folder.
 Result<OutputNames> choose_names(const RunOptions& options, const OutputKinds& kinds, bool is_single) {
@@ -193,18 +164,27 @@ void tell_passed_over(const std::vector<std::string>& passed_over, const std::ve
 
 /// The options that change what is in an output, for the manifest.
 std::string options_text(const RunOptions& options, const OutputKinds& kinds, const OutputNames& names) {
+  const PictureOptions& pictures = options.pictures;
   std::string text = "mode=" + options.batch.mode;
   if (!options.batch.stride.empty()) text += " stride=" + options.batch.stride;
   const bool has_overlay = kinds.has(OutputKind::overlay), has_color = kinds.has(OutputKind::color);
   if (has_overlay) {
     char opacity[32];
-    std::snprintf(opacity, sizeof(opacity), " opacity=%g", options.opacity);
+    std::snprintf(opacity, sizeof(opacity), " opacity=%g", pictures.opacity);
     text += opacity;
-    if (options.legend) text += " legend";
+    if (pictures.outlines) text += " outlines";
+    if (pictures.legend) text += " legend" + (pictures.font.empty() ? "" : "=" + pictures.font);
+    if (pictures.palette != "distinct") text += " palette=" + pictures.palette;
   }
   if (has_overlay || has_color) {
     if (names.is_jpeg(OutputKind::overlay)) text += " jpeg";
-    for (std::size_t i = 0; i < options.only.size(); ++i) text += (i == 0 ? " only=" : ",") + options.only[i];
+    for (std::size_t i = 0; i < pictures.only.size(); ++i) text += (i == 0 ? " only=" : ",") + pictures.only[i];
+  }
+  if (pictures.min_confidence > 0) {
+    char least[48];
+    std::snprintf(least, sizeof(least), " min-confidence=%g", pictures.min_confidence);
+    text += least;
+    if (pictures.ignore_uncertain) text += " ignore-uncertain";
   }
   return text;
 }
@@ -277,7 +257,7 @@ Status print_summary(const RunSummary& summary, const std::string& isa, int thre
         {"network", t.network},
         {"labels", t.labels},
         {"encode", t.encode}}}};
-  return write_stdout(json.dump(2) + "\n");
+  return write_stdout(json_text(json));
 }
 
 /// --frames: a stream instead of images.
@@ -287,7 +267,6 @@ int run_stream(const RunOptions& options) {
     return fail_usage("--frames: expected - as the only input, frames come from standard input");
   if (!options.out.empty() && options.out != "-") return fail_usage("--frames: frames go to standard output, -o -");
   const char* wrong = !options.emit.empty()       ? "--emit"
-                      : options.legend            ? "--legend"
                       : options.resume            ? "--resume"
                       : options.json              ? "--json"
                       : !options.manifest.empty() ? "--manifest"
@@ -295,32 +274,34 @@ int run_stream(const RunOptions& options) {
                       : batch.recursive           ? "--recursive"
                       : batch.keep_going          ? "--keep-going"
                                                   : nullptr;
+  if (wrong == nullptr) wrong = option_not_for_video(options.pictures);
   if (wrong != nullptr) return fail_usage(std::string(wrong) + ": not with --frames");
   const Result<SegmenterOptions> segmenter = segmenter_options(batch);
   if (!segmenter.ok()) return fail_option(segmenter.status());
-  Result<Model> model = load_model(options.model, load_options(batch));
+  Result<Model> model = load_model(options.model, load_options(batch), "INPUT");
   if (!model.ok()) return fail(model.status());
   if (model->is_classifier()) return fail_usage("--frames: " + options.model + " is a classifier, it makes no labels");
   BatchOptions followed = batch;
   SegmenterOptions segmenter_of_model = *segmenter;
   if (const Status status = follow_protocol(*model, followed, segmenter_of_model); !status.ok()) return fail(status);
-  Palette palette(model->classes());
-  if (const Status status = choose_classes(options.only, palette); !status.ok()) return fail_usage(status.message());
+  const Result<Palette> palette = choose_palette(options.pictures, *model);
+  if (!palette.ok()) return fail_usage(palette.status().message());
   FramesOptions frames;
   frames.format = options.frames;
   frames.colorspace = options.colorspace;
   frames.fps = options.fps;
-  frames.opacity = options.opacity;
+  frames.opacity = options.pictures.opacity;
   frames.max_pixels = batch.max_pixels;
   frames.segmenter = segmenter_of_model;
-  const Status status = guarded([&] { return run_frames(*model, palette, frames); });
+  const Status status = guarded([&] { return run_frames(*model, *palette, frames); });
   return status.ok() ? k_exit_ok : fail_option(status);
 }
 
 int run(RunOptions options) {
   if (!options.frames.empty()) return run_stream(options);
-  if (options.fps > 0) return fail_usage("--fps: goes with --frames");
-  if (options.colorspace != "auto") return fail_usage("--colorspace: goes with --frames");
+  if (options.fps > 0) return fail_usage("--fps goes with --frames");
+  if (options.colorspace != "auto") return fail_usage("--colorspace goes with --frames");
+  if (const Status status = check_picture_options(options.pictures); !status.ok()) return fail_usage(status.message());
   // What can be said about the command line alone comes first, before any file is read.
   const bool has_default_kinds = options.emit.empty();
   Result<OutputKinds> kinds =
@@ -339,7 +320,7 @@ int run(RunOptions options) {
   const Result<Shard> shard = chosen_shard(batch);
   if (!shard.ok()) return fail_usage(shard.status().message());
 
-  Result<Model> model = load_model(options.model, load_options(batch));
+  Result<Model> model = load_model(options.model, load_options(batch), "INPUT");
   if (!model.ok()) return fail(model.status());
   if (const Status status = follow_protocol(*model, options.batch, engine_options.segmenter); !status.ok())
     return fail(status);
@@ -353,8 +334,20 @@ int run(RunOptions options) {
     if (segmenter->mode != Mode::whole)
       return fail_usage("--mode " + batch.mode + ": " + options.model + " is a classifier, it has whole only");
   }
-  Palette palette(model->classes());
-  if (const Status status = choose_classes(options.only, palette); !status.ok()) return fail_usage(status.message());
+  const Result<Palette> palette = choose_palette(options.pictures, *model);
+  if (!palette.ok()) return fail_usage(palette.status().message());
+
+  const Result<int> uncertain_label = choose_uncertain_label(options.pictures, *model);
+  if (!uncertain_label.ok()) return fail_usage(uncertain_label.status().message());
+  std::optional<Lettering> lettering;
+  if (options.pictures.legend) {
+    Result<Lettering> created = Lettering::create(options.pictures.font, palette->names);
+    if (!created.ok()) return fail(created.status());
+    lettering.emplace(std::move(*created));
+    if (!lettering->missing().empty())
+      print_error("note: no font here has these characters of the class names, boxes stand for them: " +
+                  lettering->missing() + (options.pictures.font.empty() ? " (--font FILE chooses one)" : ""));
+  }
 
   Result<InputList> inputs =
       expand_inputs(options.inputs, InputOptions{batch.recursive, options.out == "-" ? std::string() : options.out});
@@ -382,7 +375,7 @@ int run(RunOptions options) {
   // A window is the longest that a stop signal waits for.
   engine_options.segmenter.progress =
       SlideProgress{[](void*, std::size_t, std::size_t) { return !stop_requested(); }, nullptr};
-  engine_options.wants_confidence = kinds->has(OutputKind::confidence);
+  engine_options.wants_confidence = kinds->has(OutputKind::confidence) || options.pictures.min_confidence > 0;
   engine_options.wants_logits = kinds->has(OutputKind::npy) || model->is_classifier();
   Result<Engine> engine = Engine::create(*model, engine_options);
   if (!engine.ok()) return fail_option(engine.status());
@@ -404,8 +397,10 @@ int run(RunOptions options) {
 
   WriterOptions writer_options;
   writer_options.kinds = *kinds;
-  writer_options.opacity = options.opacity;
-  writer_options.has_legend = options.legend;
+  writer_options.overlay = {options.pictures.opacity, options.pictures.outlines};
+  writer_options.legend = lettering ? &*lettering : nullptr;
+  writer_options.min_confidence = options.pictures.min_confidence;
+  writer_options.uncertain_label = *uncertain_label;
   writer_options.model_file = options.model;
   std::error_code error;
   const auto model_bytes = fs::file_size(options.model, error);
@@ -413,7 +408,7 @@ int run(RunOptions options) {
   writer_options.mode = batch.mode;
   writer_options.isa = isa_name(engine->session().isa());
   writer_options.threads = engine->session().threads();
-  const Writer writer(*model, palette, writer_options);
+  const Writer writer(*model, *palette, writer_options);
 
   PipelineOptions pipeline_options;
   pipeline_options.limits.max_pixels = batch.max_pixels;
@@ -473,16 +468,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
                      ->allow_extra_args(false)
                      ->type_name("KINDS"),
                 "labels overlay color confidence json npy");
-  command->add_option("--opacity", options->opacity, "Of the colours in the overlay; default: 0.5")
-      ->check(CLI::Range(0.0, 1.0).description(""))
-      ->type_name("0..1");
-  command->add_flag("--legend", options->legend, "Names and shares of the classes below the overlay");
-  command->add_option("--only", options->only, "Paint only these classes, by name")
-      ->delimiter(',')
-      ->expected(1)
-      ->take_all()
-      ->allow_extra_args(false)
-      ->type_name("NAMES");
+  add_picture_options(*command, options->pictures);
   add_batch_options(*command, options->batch);
   command->add_flag("--resume", options->resume, "Skip images whose outputs are all there and not out of date");
   command->add_option("--manifest", options->manifest, "One JSON line an image, as it finishes; --resume appends")
@@ -490,14 +476,13 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_option("--frames", options->frames, "Frames of a video from standard input to standard output, painted")
       ->type_name("y4m|raw:WxH:rgb24");
   command->add_option("--fps", options->fps, "Pace of --frames; a late frame keeps the classes of the one before")
-      ->check(CLI::Range(1e-3, 1e9).description(""))
+      ->check(between(1e-3, 1e9))
       ->type_name("N");
-  complete_with(*command
-                     ->add_option("--colorspace", options->colorspace,
-                                  "Of y4m frames: bt601, bt709 or auto (bt709 from 720 rows up); default: auto")
-                     ->check(CLI::IsMember({"auto", "bt601", "bt709"}).description(""))
-                     ->type_name("NAME"),
-                "auto bt601 bt709");
+  choose_from(*command
+                   ->add_option("--colorspace", options->colorspace,
+                                "Of y4m frames: bt601, bt709 or auto (bt709 from 720 rows up); default: auto")
+                   ->type_name("NAME"),
+              "auto bt601 bt709");
   command->add_flag("--json", options->json, "Print counts and times as JSON");
   command->callback([options, &exit_code] { exit_code = run(*options); });
 }

@@ -4,10 +4,13 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "lemore/cpu.h"
 #include "options.h"
 #include "report.h"
+#include "suggest.h"
+#include "usage.h"
 #include "version.h"
 
 namespace {
@@ -29,23 +32,57 @@ std::string version_text() {
          "ISA chosen: " + (chosen.ok() ? isa_name(*chosen) : "none (" + chosen.status().message() + ")");
 }
 
-/// Help and version go to stdout; anything else is one line on stderr.
-int report_parse_error(const CLI::App& app, const CLI::ParseError& error) {
-  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
-    std::string text;
-    if (dynamic_cast<const CLI::CallForVersion*>(&error) != nullptr) {
-      text = version_text();
-    } else {
-      const auto called = app.get_subcommands();
-      text = (called.empty() ? &app : called.front())->help(called.empty() ? "" : "lemore");
+int print(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  const Status status = cli::write_stdout(text + "\n");
+  return status.ok() ? cli::k_exit_ok : cli::fail(status);
+}
+
+/// The help of `command`, or of the program where it is null.
+int print_help(const CLI::App& app, const CLI::App* command) {
+  return print(command == nullptr ? app.help() : command->help("lemore"));
+}
+
+void add_help_command(CLI::App& app, int& exit_code) {
+  auto topic = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand("help", "The help of a command, as lemore COMMAND --help prints it");
+  CLI::Option* option = command->add_option("COMMAND", *topic, "One of the commands")->type_name("");
+  command->callback([topic, option, &app, &exit_code] {
+    if (option->count() == 0) {
+      exit_code = print_help(app, nullptr);
+      return;
     }
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    const Status status = cli::write_stdout(text + "\n");
-    return status.ok() ? cli::k_exit_ok : cli::fail(status);
-  }
+    std::vector<std::string> names;
+    for (const CLI::App* a : app.get_subcommands([](const CLI::App*) { return true; })) {
+      names.push_back(a->get_name());
+      if (a->get_name() != *topic) continue;
+      exit_code = print_help(app, a);
+      return;
+    }
+    exit_code =
+        cli::fail_usage("unknown command '" + *topic + "'" + cli::did_you_mean(*topic, names) + " (see lemore --help)");
+  });
+}
+
+/// Help and version go to stdout; anything else is one line on stderr.
+int report_parse_error(const CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& words) {
+  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::Success))
+    return cli::fail_usage(cli::explain_parse_error(app, error, words));
+  if (dynamic_cast<const CLI::CallForVersion*>(&error) != nullptr) return print(version_text());
   const auto called = app.get_subcommands();
-  const std::string help = called.empty() ? "lemore --help" : "lemore " + called.front()->get_name() + " --help";
-  return cli::fail_usage(std::string(error.what()) + " (see " + help + ")");
+  return print_help(app, called.empty() ? nullptr : called.front());
+}
+
+/// An empty value ("$UNSET" in a script) is told by the option's name, not as a file without a name.
+void refuse_empty_values(CLI::App& app) {
+  const CLI::Validator has_text(
+      [](const std::string& value) { return value.empty() ? std::string("expected a value, got an empty text") : ""; },
+      "");
+  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    for (CLI::Option* option : command->get_options()) {
+      if (option->get_items_expected_min() > 0) option->check(has_text);
+    }
+  }
 }
 
 int run(int argc, char** argv) {
@@ -54,7 +91,7 @@ int run(int argc, char** argv) {
   int exit_code = cli::k_exit_ok;
   CLI::App app("Semantic segmentation on a CPU: photographs to label maps", "lemore");
   app.footer(
-      "`lemore COMMAND --help` has the options and examples of a command.\n"
+      "`lemore COMMAND --help` (or `lemore help COMMAND`) has the options and examples of a command.\n"
       "Environment: LEMORE_ISA (as --isa), NO_COLOR. Exit codes: 0 ok, 1 failure or mismatch, 2 usage, 3 some inputs "
       "failed.");
   app.set_version_flag("--version", version_text());
@@ -66,10 +103,14 @@ int run(int argc, char** argv) {
   cli::add_bench_command(app, exit_code);
   cli::add_embed_command(app, exit_code);
   cli::add_generate_command(app, exit_code);
+  add_help_command(app, exit_code);
+  refuse_empty_values(app);
+  const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+  if (const std::string wrong = cli::explain_single_dash(app, words); !wrong.empty()) return cli::fail_usage(wrong);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return report_parse_error(app, error);
+    return report_parse_error(app, error, words);
   }
   return exit_code;
 }

@@ -1,15 +1,25 @@
 #include "options.h"
 
+#include <algorithm>
 #include <charconv>
+#include <filesystem>
+#include <sstream>
 #include <string_view>
+#include <type_traits>
+#include <vector>
 
 #include "report.h"
+#include "suggest.h"
 
 namespace lemore::cli {
 
+namespace fs = std::filesystem;
+
 void add_compute_options(CLI::App& command, ComputeOptions& options) {
-  command.add_option("-t,--threads", options.threads, "Threads of the network; 0: the cores this process may use")
-      ->check(CLI::Range(0, 1024).description(""))
+  command
+      .add_option("-t,--threads", options.threads,
+                  "Threads of the network; default: 0, as many as the cores this process may use")
+      ->check(between(0, 1024))
       ->type_name("N");
   complete_with(*command
                      .add_option("--isa", options.isa,
@@ -68,6 +78,39 @@ Result<Size> parse_size(const std::string& option, const std::string& text) {
 
 std::string to_text(Size size) { return std::to_string(size.height) + "x" + std::to_string(size.width); }
 
+template <typename T>
+CLI::Validator between(T low, T high) {
+  return CLI::Validator(
+      [low, high](const std::string& text) {
+        T value{};
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (error == std::errc() && end == text.data() + text.size() && value >= low && value <= high)
+          return std::string();
+        std::ostringstream sentence;
+        sentence << "expected a " << (std::is_integral_v<T> ? "whole " : "") << "number from " << low << " to " << high
+                 << ", got '" << text << "'";
+        return sentence.str();
+      },
+      "");
+}
+template CLI::Validator between(int, int);
+template CLI::Validator between(unsigned long, unsigned long);
+template CLI::Validator between(unsigned long long, unsigned long long);
+template CLI::Validator between(double, double);
+
+void choose_from(CLI::Option& option, const std::string& words) {
+  std::istringstream stream(words);
+  std::vector<std::string> known;
+  for (std::string word; stream >> word;) known.push_back(word);
+  option.check(CLI::Validator(
+      [known](const std::string& text) {
+        if (std::find(known.begin(), known.end(), text) != known.end()) return std::string();
+        return "expected " + joined_with_or(known) + ", got '" + text + "'" + did_you_mean(text, known);
+      },
+      ""));
+  complete_with(option, words);
+}
+
 // An inactive validator checks nothing and does not show in the help: it carries the words in its description.
 void complete_with(CLI::Option& option, const std::string& words) {
   option.check(CLI::Validator(words).name("completion").active(false));
@@ -82,10 +125,53 @@ std::string completion_words(CLI::Option& option) {
   }
 }
 
-Result<Model> load_model(const std::string& path, const LoadOptions& options) {
-  Result<Model> model = Model::load(path, options);
-  return model.ok() ? std::move(model) : Result<Model>(about(path, model.status()));
+namespace {
+
+/// More files in a folder are not looked at for a guess.
+constexpr int k_max_looked_at = 1000;
+
+/// Names of the weight files in a folder, sorted; none where it cannot be read.
+std::vector<std::string> weight_files(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  int seen = 0;
+  for (fs::directory_iterator at(folder.empty() ? "." : folder, error), end;
+       !error && at != end && seen < k_max_looked_at; at.increment(error), ++seen) {
+    if (at->path().extension() == ".safetensors") names.push_back(at->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
+
+/// What may have been meant by a path that is not a model, as the end of a sentence; empty without a guess.
+std::string model_hint(const fs::path& path, const std::string& message, const char* picture_argument) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    if (fs::exists(path / "config.json", error))
+      return "; if it is a Hugging Face model, convert it with tools/convert.py";
+    const std::vector<std::string> names = weight_files(path);
+    return names.empty() ? "" : "; did you mean " + (path / names.front()).string() + "?";
+  }
+  if (!fs::exists(path, error)) {
+    const std::string near = nearest(path.filename().string(), weight_files(path.parent_path()));
+    return near.empty() ? "" : "; did you mean " + (path.parent_path() / near).string() + "?";
+  }
+  constexpr std::string_view k_picture = " picture";
+  const bool is_picture = message.size() > k_picture.size() &&
+                          message.compare(message.size() - k_picture.size(), k_picture.size(), k_picture) == 0;
+  return is_picture && picture_argument != nullptr ? std::string("; did you mean it as ") + picture_argument + "?" : "";
+}
+
+}  // namespace
+
+Result<Model> load_model(const std::string& path, const LoadOptions& options, const char* picture_argument) {
+  Result<Model> model = Model::load(path, options);
+  if (model.ok()) return model;
+  const Status status = about(path, model.status());
+  return Status(status.code(), status.message() + model_hint(path, status.message(), picture_argument));
+}
+
+std::string thread_count(int threads) { return std::to_string(threads) + (threads == 1 ? " thread" : " threads"); }
 
 std::string with_commas(std::uint64_t value) {
   std::string digits = std::to_string(value);

@@ -42,13 +42,26 @@ Result<Size> parse_size(const std::string& option, const std::string& text);
 /// "512x1024".
 std::string to_text(Size size);
 
+/// A check for numbers within low..high, the ends included: "expected a whole number from 0 to 1024, got 'x'". T: int,
+/// std::uint64_t, std::size_t or double.
+template <typename T>
+CLI::Validator between(T low, T high);
+
+/// Takes these words only, separated by spaces, and lets the shell complete them: "expected auto, plain or none".
+void choose_from(CLI::Option& option, const std::string& words);
+
 /// Says that the shell may complete a value of `option` to these words, separated by spaces.
 void complete_with(CLI::Option& option, const std::string& words);
-/// What complete_with was told, or nothing.
+/// What complete_with or choose_from was told, or nothing.
 std::string completion_words(CLI::Option& option);
 
-/// Loads a model; its path stands in every error.
-Result<Model> load_model(const std::string& path, const LoadOptions& options = {});
+/// Loads a model. Errors name the path and, where that can be guessed, what was meant: another file beside it, one in
+/// the folder, or `picture_argument` (the argument that pictures are given as) where the file is a picture.
+Result<Model> load_model(const std::string& path, const LoadOptions& options = {},
+                         const char* picture_argument = nullptr);
+
+/// "1 thread", "2 threads".
+std::string thread_count(int threads);
 
 /// "12345678" as "12,345,678".
 std::string with_commas(std::uint64_t value);

@@ -5,28 +5,71 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "file_io.h"
 #include "stop.h"
 
 namespace lemore::cli {
 
+Utf8Character first_character(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const std::size_t length = byte(0) < 0x80 ? 1 : byte(0) < 0xC2 ? 0 : byte(0) < 0xE0 ? 2 : byte(0) < 0xF0 ? 3 : 4;
+  if (length == 0 || byte(0) > 0xF4 || length > text.size()) return {};
+  char32_t character = length == 1 ? byte(0) : byte(0) & (0xFFu >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return {};
+    character = character << 6 | (byte(i) & 0x3F);
+  }
+  constexpr char32_t k_first[] = {0, 0, 0x80, 0x800, 0x10000};  // below them: an overlong form
+  const bool is_surrogate = character >= 0xD800 && character <= 0xDFFF;
+  if (character < k_first[length] || is_surrogate || character > 0x10FFFF) return {};
+  return {character, length, true};
+}
+
+bool is_acted_on(char32_t c) {
+  return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) ||
+         (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+}
+
 std::string one_line(std::string_view text) {
   std::string line;
   line.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\n') {
+  while (!text.empty()) {
+    const Utf8Character c = first_character(text);
+    char escaped[16];
+    if (text.front() == '\n') {
       line += "\\n";
-    } else if (byte < 0x20 || byte == 0x7F) {
-      char escaped[8];
-      std::snprintf(escaped, sizeof(escaped), "\\x%02X", byte);
-      line += escaped;
+    } else if (c.is_valid && !is_acted_on(c.character)) {
+      line += text.substr(0, c.bytes);
     } else {
-      line += c;
+      const bool is_byte = c.bytes == 1;
+      std::snprintf(escaped, sizeof(escaped), is_byte ? "\\x%02X" : "\\u%04X",
+                    is_byte ? static_cast<unsigned>(static_cast<unsigned char>(text.front()))
+                            : static_cast<unsigned>(c.character));
+      line += escaped;
     }
+    text.remove_prefix(c.bytes);
   }
   return line;
+}
+
+std::string json_text(const nlohmann::ordered_json& json, int indent) {
+  const std::string raw = json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  std::string text;
+  text.reserve(raw.size() + 1);
+  for (std::string_view left = raw; !left.empty();) {
+    const Utf8Character c = first_character(left);
+    if (c.character != '\n' && is_acted_on(c.character)) {
+      char escaped[8];
+      std::snprintf(escaped, sizeof(escaped), "\\u%04x", static_cast<unsigned>(c.character));
+      text += escaped;
+    } else {
+      text += left.substr(0, c.bytes);
+    }
+    left.remove_prefix(c.bytes);
+  }
+  return text + "\n";
 }
 
 void print_error(std::string_view message) { std::fprintf(stderr, "lemore: %s\n", one_line(message).c_str()); }

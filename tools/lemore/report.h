@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <exception>
 #include <new>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
@@ -18,8 +19,27 @@ enum ExitCode : int {
   k_exit_some_failed = 3  ///< with --keep-going: some inputs failed, the others are done
 };
 
-/// `text` on one line: control characters, as file names may hold, are written as \n or \x1B.
+/// `text` on one line, with nothing in it that a terminal acts on. File names, class names and metadata may hold
+/// anything: control characters are written as \n, \x1B or \u0085, marks that turn the direction of text as \u202E, and
+/// bytes that are not UTF-8 as \xFF.
 std::string one_line(std::string_view text);
+
+/// What UTF-8 text begins with.
+struct Utf8Character {
+  char32_t character = 0;
+  std::size_t bytes = 1;  ///< that it takes; 1 where there is no character
+  bool is_valid = false;  ///< false: an incomplete or overlong sequence, a surrogate, beyond U+10FFFF
+};
+/// Requires that `text` is not empty.
+Utf8Character first_character(std::string_view text);
+
+/// Whether a terminal acts on the character instead of showing it: controls, separators of lines, marks that turn the
+/// direction of text.
+bool is_acted_on(char32_t character);
+
+/// JSON as every command prints it: UTF-8 that ends in a newline, `indent` spaces a level (-1: one line). Bytes that are
+/// not UTF-8 become U+FFFD; characters that a terminal acts on are written as \u009b.
+std::string json_text(const nlohmann::ordered_json& json, int indent = 2);
 
 /// "lemore: `message`" as one line on stderr.
 void print_error(std::string_view message);

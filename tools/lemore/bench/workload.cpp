@@ -130,7 +130,7 @@ Status Workload::run_image() {
   if (Status status = session_->label_map(labels); !status.ok()) return status;
   phases_.push_back({"label_map", watch.lap()});
   const Palette palette(session_->model().classes());
-  const Status status = encode_overlay(image_, {image_.size, labels_.data()}, palette, 0.5, nullptr, encoded_);
+  const Status status = encode_overlay(image_, {image_.size, labels_.data()}, palette, {}, nullptr, encoded_);
   if (!status.ok()) return status;
   phases_.push_back({"encode", watch.lap()});
   return Status();

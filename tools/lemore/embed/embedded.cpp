@@ -2,8 +2,10 @@
 
 #include <elf.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <iterator>
 
 #include "lemore/tensor.h"
 
@@ -135,16 +137,32 @@ Result<Machine> machine_of(std::string_view name) {
                 "--machine: expected one of " + known + ", got '" + std::string(wanted) + "'");
 }
 
+/// Words of C17 and C++20 that cannot name a variable.
+constexpr std::string_view k_keywords[] = {
+    "alignas",     "alignof",      "and",       "and_eq",   "asm",       "auto",         "bitand",   "bitor",
+    "bool",        "break",        "case",      "catch",    "char",      "char16_t",     "char32_t", "char8_t",
+    "class",       "co_await",     "co_return", "co_yield", "compl",     "concept",      "const",    "const_cast",
+    "consteval",   "constexpr",    "constinit", "continue", "decltype",  "default",      "delete",   "do",
+    "double",      "dynamic_cast", "else",      "enum",     "explicit",  "export",       "extern",   "false",
+    "float",       "for",          "friend",    "goto",     "if",        "inline",       "int",      "long",
+    "main",        "mutable",      "namespace", "new",      "noexcept",  "not",          "not_eq",   "nullptr",
+    "operator",    "or",           "or_eq",     "private",  "protected", "public",       "register", "reinterpret_cast",
+    "requires",    "restrict",     "return",    "short",    "signed",    "sizeof",       "static",   "static_assert",
+    "static_cast", "struct",       "switch",    "template", "this",      "thread_local", "throw",    "true",
+    "try",         "typedef",      "typeid",    "typename", "union",     "unsigned",     "using",    "virtual",
+    "void",        "volatile",     "wchar_t",   "while",    "xor",       "xor_eq"};
+
 bool is_identifier(std::string_view name) {
   const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
   if (name.empty() || !is_letter(name.front())) return false;
   for (const char c : name)
     if (!is_letter(c) && (c < '0' || c > '9')) return false;
-  return true;
+  return std::find(std::begin(k_keywords), std::end(k_keywords), name) == std::end(k_keywords);
 }
 
 std::string header_file(std::string_view bytes, const std::string& name, const std::string& what) {
-  std::string text = "// " + what + "\n#pragma once\n\n#include <stddef.h>\n\nstatic const size_t " + name +
+  // The full stop: a backslash at the end of `what` would make the next line part of the comment.
+  std::string text = "// " + what + ".\n#pragma once\n\n#include <stddef.h>\n\nstatic const size_t " + name +
                      "_size = " + std::to_string(bytes.size()) + ";\nstatic const unsigned char " + name + "[" +
                      std::to_string(bytes.size()) + "] __attribute__((aligned(" + std::to_string(k_alignment) +
                      "))) = {\n";

@@ -73,7 +73,7 @@ std::string result_json(const SavedCounts& result) {
                      {"failed", result.part.failed},
                      {"pixels", result.counts.pixels()},
                      {"source", result.source}};
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json, 1);
 }
 
 }  // namespace lemore::cli

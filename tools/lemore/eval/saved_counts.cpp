@@ -135,7 +135,7 @@ std::string to_json_text(const SavedCounts& saved) {
                      {"classes", saved.names},
                      {"images", saved.images},
                      {"confusion", to_json(saved.counts)}};
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json, 1);
 }
 
 Result<SavedCounts> read_saved_counts(const std::string& path) {

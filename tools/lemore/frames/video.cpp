@@ -187,8 +187,8 @@ void to_rgb(const VideoFormat& format, const std::uint8_t* frame, std::uint8_t* 
 
 FramePainter::FramePainter(const VideoFormat& format, const Palette& palette, double opacity) : format_(format) {
   const Coefficients coefficients = coefficients_of(format);
-  for (std::size_t i = 0; i < palette.colors.size(); ++i) {
-    colors_[i] = format.is_y4m() ? to_yuv(palette.colors[i], coefficients) : palette.colors[i];
+  for (std::size_t i = 0; i < palette.overlay.size(); ++i) {
+    colors_[i] = format.is_y4m() ? to_yuv(palette.overlay[i], coefficients) : palette.overlay[i];
     opacity_256_[i] = palette.is_painted[i] ? opacity_256ths(opacity) : 0;
   }
 }

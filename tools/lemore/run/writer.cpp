@@ -40,6 +40,17 @@ Json class_shares(const LabelMap& map, const Palette& palette) {
   return classes;
 }
 
+Json uncertain_share(const LabelMap& map, int label) {
+  std::uint64_t pixels = 0;
+  for (int y = 0; y < map.size.height; ++y)
+    for (int x = 0; x < map.size.width; ++x) pixels += map.is_certain(y, x) ? 0 : 1;
+  const double total = static_cast<double>(map.size.height) * map.size.width;
+  return {{"below", map.min_confidence},
+          {"pixels", pixels},
+          {"share", static_cast<double>(pixels) / total},
+          {"label", label >= 0 ? Json(label) : Json()}};
+}
+
 /// The most probable classes and their softmax probabilities.
 Json top_classes(const std::vector<float>& logits, const Palette& palette) {
   std::vector<std::size_t> order(logits.size());
@@ -62,6 +73,14 @@ Json top_classes(const std::vector<float>& logits, const Palette& palette) {
 }
 
 }  // namespace
+
+LabelMap Writer::label_map(const Job& job) const {
+  LabelMap map{job.image.size, job.labels.data()};
+  if (options_.min_confidence <= 0) return map;
+  map.confidence = job.confidence.data();
+  map.min_confidence = static_cast<float>(options_.min_confidence);
+  return map;
+}
 
 void Writer::encode_json(Job& job, const std::string& input) const {
   const Provenance& provenance = model_.provenance();
@@ -88,7 +107,8 @@ void Writer::encode_json(Job& job, const std::string& input) const {
   if (model_.is_classifier()) {
     json["top"] = top_classes(job.logits, palette_);
   } else {
-    json["classes"] = class_shares(LabelMap{job.image.size, job.labels.data()}, palette_);
+    json["classes"] = class_shares(label_map(job), palette_);
+    if (options_.min_confidence > 0) json["uncertain"] = uncertain_share(label_map(job), options_.uncertain_label);
   }
   json["times_ms"] = {{"decode", rounded(job.times.decode)},
                       {"prepare", rounded(job.times.prepare)},
@@ -96,20 +116,20 @@ void Writer::encode_json(Job& job, const std::string& input) const {
                       {"labels", rounded(job.times.labels)},
                       {"encode", rounded(job.times.encode)}};
   // File names may hold bytes that are not UTF-8; they are replaced rather than refused.
-  const std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  const std::string text = json_text(json);
   job.encoded.assign(text.begin(), text.end());
 }
 
 Status Writer::encode(Job& job, OutputKind kind, PictureFile file) const {
-  const LabelMap map{job.image.size, job.labels.data()};
+  const LabelMap map = label_map(job);
   switch (kind) {
     case OutputKind::labels:
       return encode_labels(map, palette_, job.encoded);
     case OutputKind::overlay: {
-      if (!options_.has_legend)
-        return encode_overlay(job.image, map, palette_, options_.opacity, nullptr, job.encoded, file);
-      const Canvas legend = make_legend(map, palette_, map.size.width);
-      return encode_overlay(job.image, map, palette_, options_.opacity, &legend, job.encoded, file);
+      if (options_.legend == nullptr)
+        return encode_overlay(job.image, map, palette_, options_.overlay, nullptr, job.encoded, file);
+      const Canvas legend = make_legend(map, palette_, map.size.width, *options_.legend);
+      return encode_overlay(job.image, map, palette_, options_.overlay, &legend, job.encoded, file);
     }
     case OutputKind::color:
       return encode_color(map, palette_, job.encoded, file);
@@ -126,6 +146,13 @@ Status Writer::encode(Job& job, OutputKind kind, PictureFile file) const {
 
 Status Writer::write(Job& job, const std::string& input, const OutputNames& names, const std::string& stem) const {
   const auto start = std::chrono::steady_clock::now();
+  if (options_.uncertain_label >= 0) {
+    const LabelMap map = label_map(job);
+    std::uint8_t* label = job.labels.data();
+    for (int y = 0; y < map.size.height; ++y)
+      for (int x = 0; x < map.size.width; ++x, ++label)
+        if (!map.is_certain(y, x)) *label = static_cast<std::uint8_t>(options_.uncertain_label);
+  }
   std::vector<OutputKind> kinds = options_.kinds.list();
   // The JSON comes last: it holds the time the others took.
   std::stable_partition(kinds.begin(), kinds.end(), [](OutputKind k) { return k != OutputKind::json; });

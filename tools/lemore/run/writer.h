@@ -14,8 +14,10 @@ namespace lemore::cli {
 /// What is written of each image, and how. Shared by all writing threads; immutable.
 struct WriterOptions {
   OutputKinds kinds;
-  double opacity = 0.5;
-  bool has_legend = false;
+  OverlayStyle overlay;
+  const Lettering* legend = nullptr;  ///< null: no legend
+  double min_confidence = 0;          ///< pixels below it are not painted; 0: all are
+  int uncertain_label = -1;           ///< and get this value in the label map; -1: they keep their class
   // For the JSON:
   std::string model_file;
   std::uint64_t model_bytes = 0;
@@ -34,6 +36,7 @@ class Writer {
 
  private:
   Status encode(Job& job, OutputKind kind, PictureFile file) const;
+  LabelMap label_map(const Job& job) const;
   void encode_json(Job& job, const std::string& input) const;
 
   const Model& model_;
