@@ -98,8 +98,7 @@ TEST_CASE("every field is read", "[config]") {
   CHECK(classifier.output().c == 10);
   CHECK(classifier.output_kind() == graph::OutputKind::class_logits);
   const Parsed plain(R"({"attention": null})");
-  for (const graph::Node& n : plain.nodes())
-    CHECK_THAT(n.name, !Catch::Contains("cartesian.attention"));
+  for (const graph::Node& n : plain.nodes()) CHECK_THAT(n.name, !Catch::Contains("cartesian.attention"));
 }
 
 TEST_CASE("a configuration's wrong fields are refused by name", "[config]") {

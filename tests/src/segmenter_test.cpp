@@ -6,8 +6,8 @@
 #include "lemore/segmenter.h"
 #include "session/slide.h"
 #include "support/allocations.h"
-#include "support/test_model.h"
 #include "support/skip.h"
+#include "support/test_model.h"
 
 using namespace lemore;
 using test::random_image;

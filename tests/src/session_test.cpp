@@ -7,8 +7,8 @@
 
 #include "lemore/segmenter.h"
 #include "support/allocations.h"
-#include "support/test_model.h"
 #include "support/skip.h"
+#include "support/test_model.h"
 
 using namespace lemore;
 using test::random_image;

@@ -119,7 +119,8 @@ TEST_CASE("a weight file is the same mapped, copied, from memory and misaligned"
         auto* at = static_cast<char*>(block->data()) + shift;
         std::memcpy(at, bytes.data(), bytes.size());
         for (const bool copy : {false, true}) {
-          const Result<std::shared_ptr<const WeightFile>> file = WeightFile::from_memory(at, bytes.size(), copy, "memory");
+          const Result<std::shared_ptr<const WeightFile>> file =
+              WeightFile::from_memory(at, bytes.size(), copy, "memory");
           require_ok(file);
           check_contents(**file, writer);
           const bool in_place = align && (offset + (copy ? 0 : shift)) % 64 == 0;
@@ -284,7 +285,8 @@ TEST_CASE("a weight file cut or mutated anywhere never crashes", "[weight_file]"
   for (std::size_t n = 0; n < good.size(); n += step) {
     if (n > header) step = 61;  // in the data, not every length is another case
     std::vector<char> exact(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(n));
-    const Result<std::shared_ptr<const WeightFile>> file = WeightFile::from_memory(exact.data(), exact.size(), n % 2, "cut");
+    const Result<std::shared_ptr<const WeightFile>> file =
+        WeightFile::from_memory(exact.data(), exact.size(), n % 2, "cut");
     REQUIRE_FALSE(file.ok());
   }
   std::mt19937 random(7);
@@ -293,7 +295,8 @@ TEST_CASE("a weight file cut or mutated anywhere never crashes", "[weight_file]"
     std::vector<char> bytes(good.begin(), good.end());
     const std::size_t range = i % 4 ? good.find("stem.weight") : bytes.size();  // mostly metadata
     for (int change = 0; change < 1 + i % 2; ++change) bytes[random() % range] = static_cast<char>(random());
-    const Result<std::shared_ptr<const WeightFile>> file = WeightFile::from_memory(bytes.data(), bytes.size(), false, "mutated");
+    const Result<std::shared_ptr<const WeightFile>> file =
+        WeightFile::from_memory(bytes.data(), bytes.size(), false, "mutated");
     if (!file.ok()) continue;
     ++accepted;
     float sum = 0;
@@ -311,7 +314,8 @@ TEST_CASE("the converter's files are read", "[weight_file]") {
     const std::string name = entry->d_name;
     if (name.size() < suffix.size() || name.substr(name.size() - suffix.size()) != suffix) continue;
     INFO(name);
-    const Result<std::shared_ptr<const WeightFile>> mapped = WeightFile::load(folder + name), copied = WeightFile::load(folder + name, true);
+    const Result<std::shared_ptr<const WeightFile>> mapped = WeightFile::load(folder + name),
+                                                    copied = WeightFile::load(folder + name, true);
     require_ok(mapped);
     require_ok(copied);
     CHECK((*mapped)->copied_bytes() == 0);  // written aligned, so used in place

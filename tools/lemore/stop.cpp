@@ -65,7 +65,8 @@ bool wait_for(int fd, short events) noexcept {
   pollfd waits[2] = {{fd, events, 0}, {stop_pipe[0], POLLIN, 0}};  // poll passes over negative descriptors
   while (!stop_requested()) {
     const int ready = ::poll(waits, 2, -1);
-    if (ready < 0 && errno != EINTR && errno != EAGAIN) return true;  // the read or write that follows tells what is wrong
+    if (ready < 0 && errno != EINTR && errno != EAGAIN)
+      return true;  // the read or write that follows tells what is wrong
     if (ready > 0 && waits[0].revents != 0) return !stop_requested();
   }
   return false;

@@ -22,7 +22,8 @@ Found find_outputs(const Input& input, const OutputNames& names, const OutputKin
     return entry->made_with->model == manifest->made_with().model ? Found::of_other_options : Found::of_other_model;
   }
   FileStamp image;
-  if (!file_stamp(input.path, image)) return Found::done;  // standard input, or gone since: the outputs are all there is
+  if (!file_stamp(input.path, image))
+    return Found::done;  // standard input, or gone since: the outputs are all there is
   const bool is_same = entry != nullptr && entry->image ? *entry->image == image : image.modified_ns <= oldest_ns;
   return is_same ? Found::done : Found::of_other_image;
 }
