@@ -173,7 +173,7 @@ TEST_CASE("text stands on the canvas whatever it holds", "[text]") {
   REQUIRE(of_machine.ok());
   const Lettering built_in = without_fonts({all});
   CHECK_FALSE(built_in.has_font());
-  for (const Lettering* lettering : {&*of_machine, &built_in}) {
+  for (const Lettering* lettering : std::initializer_list<const Lettering*>{&*of_machine, &built_in}) {
     Canvas canvas({20, 30}, {0, 0, 0});
     lettering->draw(canvas, -5, -3, all, 24, {255, 255, 255});
     lettering->draw(canvas, 25, 15, "ends outside", 36, {255, 255, 255});
