@@ -23,7 +23,7 @@ class Images(Case):
         text = "the JPEG lacks its end marker; all pixels are there"
         result = lemore("run", "-m", MODEL, path, "-o", self.folder / "out", "--emit", "json,labels",
                         "--manifest", self.folder / "m.jsonl")  # fmt: skip
-        self.assertEqual((result.code, result.out), (0, b""))
+        self.assertEqual(result.code, 0)
         self.assertIn("lemore: %s: warning: %s\n" % (path, text), result.err)
         self.assertEqual(json.loads((self.folder / "m.jsonl").read_text())["warning"], text)
         image = json.loads(next(self.folder.rglob("*.json")).read_text())["image"]

@@ -191,7 +191,7 @@ class Pictures(Case):
         for content in (b"", b"not a font", b"\0\1\0\0" + bytes(range(256)) * 9):
             bad.write_bytes(content)
             self.refused(1, "run", "-m", MODEL, photo, "-o", out, "--emit", "overlay", "--legend", "--font", bad, says="bad.ttf")
-        self.refused(1, "run", "-m", MODEL, photo, "-o", out, "--emit", "overlay", "--legend", "--font", self.folder, says=self.folder)
+        self.refused(1, "run", "-m", MODEL, photo, "-o", out, "--emit", "overlay", "--legend", "--font", self.folder, says=str(self.folder))
         header, body = read_safetensors(MODEL)
         labels = json.loads(header["__metadata__"]["labels"])
         for c, name in zip(labels["classes"], ("Straße", "δρόμος", "дорога", "\U0010fffd")):

@@ -54,14 +54,14 @@ constexpr const char* k_examples = R"(Examples:
   lemore eval -m MODEL --images DIR --labels DIR --label-map masks.json     labels in colours, 0/255 masks and the like
 
 Images and labels are matched by name without ending (images/a/b.jpg, labels/a/b.png), or as --pair says, and have the same size.
-Labels are PNGs, gray of 1 to 8 bits or indexed; their values count as they stand: class = value - the model's annotation offset; its
-ignore label, and values below the offset, do not count. With --label-map FILE a JSON file says what values (gray of 1 to 16 bits or
-indexed) or colours mean, each by a class's name, its index or "ignore":
+Labels are PNGs, gray of 1 to 8 bits or indexed; their values count as they stand: class = value - the model's annotation
+offset; its ignore label, and values below the offset, do not count. With --label-map FILE a JSON file says what
+values (gray of 1 to 16 bits or indexed) or colours mean, each by a class's name, its index or "ignore":
   {"values": {"0": "background", "255": "object", "7": "ignore"}, "default": "ignore"}
   {"colors": {"#804080": "road", "0,0,0": 3}}                        without "default", what is not listed is an error
 IoU is hits / (truth + predicted - hits), accuracy hits / truth, share truth / all labelled pixels. Classes in neither truth nor
-prediction are left out of the means, as MMSegmentation has it ('-' in the table, null in JSON). The mIoU of a single image is over the
-classes in it. Any --jobs, --threads or split into shards gives the same result. The keys of the JSON are in docs/json.md.
+prediction are left out of the means, as MMSegmentation has it ('-' in the table, null in JSON). The mIoU of a single
+image is over the classes in it. Any --jobs, --threads or split into shards gives the same result. The keys of the JSON are in docs/json.md.
 Exit code: 0 done, 1 failed, 2 wrong usage, 3 some images failed (--keep-going).)";
 
 /// The file that an option names is checked before hours of work: its folder can be written to, and it is not an input.

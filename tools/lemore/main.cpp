@@ -40,7 +40,9 @@ int print(std::string text) {
 
 /// The help of `command`, or of the program where it is null.
 int print_help(const CLI::App& app, const CLI::App* command) {
-  return print(command == nullptr ? app.help() : command->help("lemore"));
+  // App::help would give the help of the command that was parsed.
+  return print(command == nullptr ? app.get_formatter()->make_help(&app, app.get_name(), CLI::AppFormatMode::Normal)
+                                  : command->help("lemore"));
 }
 
 void add_help_command(CLI::App& app, int& exit_code) {
