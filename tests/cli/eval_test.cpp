@@ -373,7 +373,7 @@ TEST_CASE("images and labels are matched by name", "[eval]") {
                 {"b.jpg", "no such folder"});
 }
 
-TEST_CASE("--pair says how names hang together", "[eval]") {
+TEST_CASE("a pattern of pairs says which names belong together", "[eval]") {
   const TemporaryFolder folder;
   for (const char* name :
        {"i/a/a_1_left.png", "i/a/a_2_left.png", "i/b/b_1_left.png", "i/b/_left.png", "i/readme.png", "i/notes.txt"}) {

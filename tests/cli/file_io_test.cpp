@@ -165,7 +165,7 @@ TEST_CASE("a manifest is gone on with", "[file]") {
   CHECK(*manifest->find("c")->image == FileStamp{1, 2});
 }
 
-TEST_CASE("--resume tells what is out of date", "[file]") {
+TEST_CASE("a resumed run tells what is out of date", "[file]") {
   const TemporaryFolder folder;
   const Input input{folder.file("a.png", "photo"), "a.png", "a"};
   const OutputKinds kinds = *parse_output_kinds({"labels", "json"});

@@ -115,7 +115,8 @@ TEST_CASE("YUV becomes the RGB that its matrix says, and back", "[video]") {
 
         // The painter goes the other way.
         const std::vector<std::uint8_t> expected = frame;
-        const Palette palette({{"a", {byte(color[0]), byte(color[1]), byte(color[2])}}});
+        Palette palette({{"a", {byte(color[0]), byte(color[1]), byte(color[2])}}});
+        palette.overlay = palette.colors;
         const std::uint8_t label = 0;
         std::fill(frame.begin(), frame.end(), std::uint8_t{77});
         FramePainter(f, palette, 1.0).paint(&label, frame.data());

@@ -61,7 +61,8 @@ values (gray of 1 to 16 bits or indexed) or colours mean, each by a class's name
   {"colors": {"#804080": "road", "0,0,0": 3}}                        without "default", what is not listed is an error
 IoU is hits / (truth + predicted - hits), accuracy hits / truth, share truth / all labelled pixels. Classes in neither truth nor
 prediction are left out of the means, as MMSegmentation has it ('-' in the table, null in JSON). The mIoU of a single
-image is over the classes in it. Any --jobs, --threads or split into shards gives the same result. The keys of the JSON are in docs/json.md.
+image is over the classes in it. Any --jobs, --threads or split into shards gives the same result. The keys of the JSON
+are in docs/json.md.
 Exit code: 0 done, 1 failed, 2 wrong usage, 3 some images failed (--keep-going).)";
 
 /// The file that an option names is checked before hours of work: its folder can be written to, and it is not an input.

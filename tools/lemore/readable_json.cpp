@@ -40,9 +40,9 @@ std::string inline_text(const Json& json, int depth) {
   for (auto item = json.begin(); item != json.end(); ++item) {
     text += text.empty() ? "" : ", ";
     if (json.is_object()) text += plain_name(item.key()) + " ";
-    const bool is_list_of_plain = item->is_array() && std::all_of(item->begin(), item->end(), is_single);
     const std::string value = inline_text(*item, depth + 1);
-    text += is_single(*item) || item->empty() || (is_list_of_plain && item->size() == 1) ? value : "(" + value + ")";
+    const bool is_alone = is_single(*item) || item->empty() || (item->is_array() && item->size() == 1);
+    text += is_alone ? value : "(" + value + ")";
   }
   return text;
 }
