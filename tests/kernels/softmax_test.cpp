@@ -30,7 +30,7 @@ void check_softmax(const KernelTable& table, std::size_t pixels, std::size_t c, 
   Comparison comparison(table, what.str(), seed);
   for (std::size_t p = 0; p < pixels; ++p) {
     double largest = -HUGE_VAL, sum = 0;
-    for (std::size_t i = 0; i < c; ++i) largest = std::fmax(largest, static_cast<double>(input[p * stride + i]));
+    for (std::size_t i = 0; i < c; ++i) largest = std::max(largest, static_cast<double>(input[p * stride + i]));
     for (std::size_t i = 0; i < c; ++i) sum += std::exp(static_cast<double>(input[p * stride + i]) - largest);
     for (std::size_t i = 0; i < stride && p * stride + i < size; ++i) {
       const double actual = static_cast<double>(y[p * stride + i]);
