@@ -10,7 +10,7 @@ enum class Output { own, is_a, is_b };
 
 void check_add(const kernels::KernelTable& table, std::size_t n, Output output, std::uint64_t seed) {
   Random random(seed);
-  Floats a(n, 0.0f, seed % 3), b(n), own(n, k_nan, seed % 5);
+  Floats a(n, 0.0f, static_cast<std::size_t>(seed % 3)), b(n), own(n, k_nan, static_cast<std::size_t>(seed % 5));
   fill_random(a, random, -2.0f, 2.0f);
   fill_random(b, random, -2.0f, 2.0f);
   if (n > 2) a[n / 2] = k_nan;

@@ -23,7 +23,7 @@ struct Problem {
   Attention args;
 
   Problem(const Sizes& s, std::uint64_t seed)
-      : q_stride(s.dim + seed % 3),
+      : q_stride(s.dim + static_cast<std::size_t>(seed % 3)),
         kv_stride(s.dim + s.value_dim),
         y_stride(s.value_dim + seed % 2),
         q(matrix_size(s.queries, s.dim, q_stride)),

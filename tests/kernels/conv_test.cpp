@@ -104,7 +104,8 @@ TEST_CASE("convolution agrees with its formula", "[kernels][conv]") {
       for (const std::size_t c : {1, 3, 5, 8, 17})
         for (const std::size_t out_c : {1, 8, 16, 19})
           for (const std::size_t side : {1, 3, 9}) {
-            const std::string report = run_and_compare(table, side, side + 2, c, out_c, k, seed % 3, seed);
+            const std::string report =
+                run_and_compare(table, side, side + 2, c, out_c, k, static_cast<std::size_t>(seed % 3), seed);
             ++seed;
             if (!report.empty()) CHECK(report == "");
           }
