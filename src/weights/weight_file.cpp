@@ -72,7 +72,9 @@ void expect_string(json::FieldReader& reader, const json::Field& field, const ch
   if (field.value.string() != std::string_view(expected)) reader.fail(field, {"'", expected, "'"});
 }
 
-/// The choice that `field`, absent or not, makes among `names`; the first where it is absent.
+#if !LEMORE_WITHOUT_TRANSFORMERS
+
+/// The choice that the member `key`, absent or not, makes among `names`; the first where it is absent.
 int read_choice(graph::ConfigReader& reader, const json::Field& root, const char* key,
                 std::initializer_list<const char*> names) {
   int choice = 0;
@@ -80,22 +82,10 @@ int read_choice(graph::ConfigReader& reader, const json::Field& root, const char
   return choice;
 }
 
-Preprocessing read_preprocessing(graph::ConfigReader& reader, const json::Field& root, Size input) {
-  Preprocessing out;
-  if (!reader.object(root, {"channel_order", "mean", "std", "resize", "size_rule", "fit", "divisor", "mode", "window",
-                            "stride", "label_map"}))
-    return out;
-  expect_string(reader, root.member("channel_order"), "rgb");
-  out.mean = read_triple(reader, root.member("mean"), -1e6, 1e6);
-  out.std = read_triple(reader, root.member("std"), 1e-6, 1e6);
-  for (const char* key : {"resize", "label_map"})
-    if (!root.member(key).value) reader.fail(root.member(key), {"a string"});
-  out.label_map = static_cast<LabelMapRule>(read_choice(reader, root, "label_map", {"direct", "two_step"}));
-#if LEMORE_WITHOUT_TRANSFORMERS
-  expect_string(reader, root.member("resize"), "bilinear");  // the others' kernels are not built
-#else
+/// How the authors of the weights prepare images, beyond what every file says.
+void read_protocol(graph::ConfigReader& reader, const json::Field& root, Size input, Preprocessing& out) {
+  if (!root.member("resize").value) reader.fail(root.member("resize"), {"a string"});
   out.resize = static_cast<ResizeRule>(read_choice(reader, root, "resize", {"bilinear", "opencv", "pillow"}));
-#endif
   out.size_rule = static_cast<SizeRule>(read_choice(reader, root, "size_rule", {"exact", "fit", "native"}));
   reader.integer(root, "divisor", 1, 4096, out.divisor);
   int fit[2] = {}, window[2] = {}, stride[2] = {};
@@ -116,6 +106,31 @@ Preprocessing read_preprocessing(graph::ConfigReader& reader, const json::Field&
     if (Size{window[0], window[1]} != input)
       reader.fail(root.member("window"), {"the configuration's input_size, ", input});
     if (stride[0] > window[0] || stride[1] > window[1]) reader.fail(root.member("stride"), {"at most the window"});
+  }
+}
+
+#endif
+
+Preprocessing read_preprocessing(graph::ConfigReader& reader, const json::Field& root, Size input) {
+  Preprocessing out;
+#if LEMORE_WITHOUT_TRANSFORMERS
+  static_cast<void>(input);
+  if (!reader.object(root, {"channel_order", "mean", "std", "resize", "label_map"})) return out;
+  expect_string(reader, root.member("resize"), "bilinear");  // the kernels of the others are not built
+#else
+  if (!reader.object(root, {"channel_order", "mean", "std", "resize", "size_rule", "fit", "divisor", "mode", "window",
+                            "stride", "label_map"}))
+    return out;
+  read_protocol(reader, root, input, out);
+#endif
+  expect_string(reader, root.member("channel_order"), "rgb");
+  out.mean = read_triple(reader, root.member("mean"), -1e6, 1e6);
+  out.std = read_triple(reader, root.member("std"), 1e-6, 1e6);
+  const json::Field rule = root.member("label_map");
+  if (rule.value.string() == std::string_view("two_step")) {
+    out.label_map = LabelMapRule::two_step;
+  } else if (rule.value.string() != std::string_view("direct")) {
+    reader.fail(rule, {"'direct' or 'two_step'"});
   }
   return out;
 }
