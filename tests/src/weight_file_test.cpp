@@ -1,7 +1,5 @@
 #include "weights/weight_file.h"
 
-#include <dirent.h>
-
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -307,23 +305,18 @@ TEST_CASE("a weight file cut or mutated anywhere never crashes", "[weight_file]"
 }
 
 TEST_CASE("the converter's files are read", "[weight_file]") {
-  const std::string folder = LEMORE_SOURCE_DIR "/tests/golden/", suffix = ".model.safetensors";
-  DIR* entries = ::opendir(folder.c_str());
-  int seen = 0;
-  while (const dirent* entry = entries ? ::readdir(entries) : nullptr) {
-    const std::string name = entry->d_name;
-    if (name.size() < suffix.size() || name.substr(name.size() - suffix.size()) != suffix) continue;
+  // By name: the emulator of 32-bit Arm does not list folders of large file systems.
+  for (const char* name : {"plain", "rect", "odd-channel", "resampled", "three-stages", "classifier", "segformer/mmseg",
+                           "segformer/offset", "segformer/hf", "segformer/classifier"}) {
     INFO(name);
-    const Result<std::shared_ptr<const WeightFile>> mapped = WeightFile::load(folder + name),
-                                                    copied = WeightFile::load(folder + name, true);
+    const std::string path = LEMORE_SOURCE_DIR "/tests/golden/" + std::string(name) + ".model.safetensors";
+    const Result<std::shared_ptr<const WeightFile>> mapped = WeightFile::load(path),
+                                                    copied = WeightFile::load(path, true);
     require_ok(mapped);
     require_ok(copied);
     CHECK((*mapped)->copied_bytes() == 0);  // written aligned, so used in place
     CHECK((*mapped)->tensor_bytes() == (*copied)->tensor_bytes());
-    ++seen;
   }
-  if (entries) ::closedir(entries);
-  REQUIRE(seen > 0);
 }
 
 }  // namespace
