@@ -90,12 +90,13 @@ def _is_figure(value):
     return isinstance(value, (bool, int, float, str, dict, list, tuple, np.ndarray, type(None)))
 
 
-def digest(path):
-    """SHA-256 of a file; of a folder, of its weights."""
-    with open(path, "rb") as file:
-        sha = hashlib.sha256()
-        for block in iter(lambda: file.read(1 << 20), b""):
-            sha.update(block)
+def digest(paths):
+    """SHA-256 of the files that the weights were read from, one after the other."""
+    sha = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                sha.update(block)
     return sha.hexdigest()
 
 
@@ -106,7 +107,7 @@ def write(trained, output, source, license_text="unspecified", metrics=None):
         if not np.isfinite(array).all():
             raise ConvertError(f"{source}: '{name}' overflows when the norm beside it is folded into it")
     provenance = {
-        "source": Path(source).resolve().name.encode("utf-8", "replace").decode(), "source_sha256": digest(trained.weights.path), "license": license_text,
+        "source": Path(source).resolve().name.encode("utf-8", "replace").decode(), "source_sha256": digest(trained.weights.files), "license": license_text,
         "converter": f"tools/convert.py, format {FORMAT_VERSION}", "metrics": metrics or {},
     }  # fmt: skip
     texts = {"config": trained.config.to_json(), "labels": trained.labels.to_json(),

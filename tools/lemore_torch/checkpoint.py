@@ -8,7 +8,7 @@ from typing import Dict, List, Optional
 
 import numpy as np
 
-from . import safetensors, unpickle
+from . import fields, safetensors, unpickle
 
 # Where training programs put the weights, the likeliest first.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params", "student",
@@ -38,6 +38,7 @@ class Weights:
     extras: dict = field(default_factory=dict)  # config, labels, metrics, meta
     metadata: Dict[str, str] = field(default_factory=dict)  # of a safetensors file
     notes: List[str] = field(default_factory=list)  # lines to be shown: what was chosen, what was stepped over
+    files: List[Path] = field(default_factory=list)  # that the tensors were read from
 
     def own(self, name):
         return self.names.get(name, name)
@@ -246,33 +247,74 @@ def _instead(value, path=(), depth=0):
 def load(path, key=None, prefix="") -> Weights:
     """The weights of a .pth, .pt, .bin, .pkl or .safetensors file (told by its bytes, not by its name)."""
     path = Path(path)
-    head = _head(path)
-    if _looks_like_safetensors(head):
+    value, metadata = _contents(path)
+    return _weights(path, [path], value, metadata, key, prefix)
+
+
+def load_shards(index, key=None, prefix="") -> Weights:
+    """The weights that lie in several files beside `index`, a JSON file that says which tensor is in which."""
+    index = Path(index)
+    try:
+        listed = fields.load_json(index)
+    except fields.FieldError as error:
+        raise CheckpointError(str(error)) from None
+    places = listed.get("weight_map") if isinstance(listed, dict) else None
+    if not isinstance(places, dict) or not places:
+        raise CheckpointError(f"{index}: weight_map: expected an object of file names by tensor")
+    for name, file in places.items():
+        if not isinstance(file, str) or file in ("", ".", "..") or "/" in file or "\\" in file:
+            raise CheckpointError(f"{index}: weight_map: '{name}': expected the name of a file beside it, got {file!r:.60}")
+    files = [index.with_name(file) for file in sorted(set(places.values()))]
+    absent = [file.name for file in files if not file.is_file()]
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise CheckpointError(f"{index}: names the file '{absent[0]}'{more}, which is not there: the download is incomplete")
+    value, metadata = {}, {}
+    for file in files:
+        part, said = _contents(file)
+        metadata.update(said)
+        for name, item in part.items():
+            if name in value:
+                raise CheckpointError(f"{file}: has '{name}', which another of the files has too")
+            value[name] = item
+        lost = next((name for name, place in places.items() if place == file.name and name not in part), None)
+        if lost is not None:
+            raise CheckpointError(f"{file}: has no '{lost}', which {index.name} says it has")
+    return _weights(index, files, value, metadata, key, prefix)
+
+
+def _contents(path):
+    """(dict of what a file holds, metadata of a safetensors file)."""
+    if _looks_like_safetensors(_head(path)):
         try:
-            tensors, metadata = safetensors.read(path)
+            return safetensors.read(path)
         except safetensors.FormatError as error:
             raise CheckpointError(str(error)) from None
-        extras = {}
-        for name in _EXTRAS[:3]:
-            if name in metadata:
-                try:
-                    extras[name] = json.loads(metadata[name])
-                except (ValueError, RecursionError) as error:
-                    raise CheckpointError(f"{path}: metadata '{name}': {error}") from None
-        pictured = tensors.get("input")  # the input of a recorded network
-        if pictured is not None and pictured.ndim == 4:
-            extras["input_shape"] = pictured.shape[2:]
-        if prefix:
-            tensors = {name: array for name, array in tensors.items() if name.startswith(prefix)}
-        value = tensors
-    else:
-        value, metadata = read(path), {}
-        if isinstance(value, list) and len(value) <= 16:  # (weights, epoch)
-            value = _by_number(value)
-        if not isinstance(value, dict):
-            kind = repr(value) if isinstance(value, unpickle.Foreign) else f"a {type(value).__name__}"
-            raise CheckpointError(f"{path}: holds {kind[:80]}, not a dict of tensors")
-        extras = {name: value[name] for name in _EXTRAS if isinstance(value.get(name), dict)}
+    value = read(path)
+    if isinstance(value, list) and len(value) <= 16:  # (weights, epoch)
+        value = _by_number(value)
+    if not isinstance(value, dict):
+        kind = repr(value) if isinstance(value, unpickle.Foreign) else f"a {type(value).__name__}"
+        raise CheckpointError(f"{path}: holds {kind[:80]}, not a dict of tensors")
+    return value, {}
+
+
+def _extras(path, value, metadata):
+    extras = {name: value[name] for name in _EXTRAS if isinstance(value.get(name), dict)}
+    for name in _EXTRAS[:3]:
+        if name in metadata:
+            try:
+                extras[name] = json.loads(metadata[name])
+            except (ValueError, RecursionError) as error:
+                raise CheckpointError(f"{path}: metadata '{name}': {error}") from None
+    pictured = value.get("input")  # the input of a recorded network
+    if isinstance(pictured, np.ndarray) and pictured.ndim == 4:
+        extras["input_shape"] = pictured.shape[2:]
+    return extras
+
+
+def _weights(path, files, value, metadata, key, prefix):
+    extras = _extras(path, value, metadata)
     found = [] if prefix and key is None else _candidates(value)
     _, tensors, notes = _choose(found, value, key, path)
     if prefix and key is None:  # the user says which names count: take the first dict that has any
@@ -284,4 +326,4 @@ def load(path, key=None, prefix="") -> Weights:
     if not any(isinstance(array, np.ndarray) for array in state.values()):
         said = f" called '{prefix}...'" if prefix else ""
         raise CheckpointError(f"{path}: no tensors{said}{_instead(value)}")
-    return Weights(path, state, names, extras, metadata, notes)
+    return Weights(path, state, names, extras, metadata, notes, files)

@@ -93,6 +93,8 @@ def _labels(weights, config, offset):
     generated = Labels.generated(count)
     generated.annotation_offset = offset
     generated.ignore_label = extras.get("ignore_label", generated.ignore_label)
+    if "names" in extras.get("problems", ()):
+        raise CheckpointError(f"{weights.path}: {extras['problems']['names']}")
     meta = extras.get("meta") or {}
     inner = meta.get("dataset_meta") if isinstance(meta.get("dataset_meta"), dict) else {}
     names = extras.get("names") or inner.get("classes") or inner.get("CLASSES") or meta.get("CLASSES")
@@ -148,6 +150,8 @@ def load(path, config=None, key=None, prefix="", labels=None, protocol_name=None
         name = protocol_name or (None if own_form else protocol.by_classes(classes))
         offset = weights.extras.get("annotation_offset", 0)
         classifier = told.get("head", {}).get("type") == "classifier"
+        if "preprocessing" in weights.extras.get("problems", ()) and not protocol_name:
+            raise fields.FieldError(f"{weights.extras['problems']['preprocessing']}; --protocol chooses another preparation")
         if name and not classifier:
             size, preparation = protocol.of_form(naming, name, offset_learning)
             offset = 1 if name.startswith("ade20k") else offset
@@ -170,6 +174,8 @@ def load(path, config=None, key=None, prefix="", labels=None, protocol_name=None
         raise CheckpointError(f"{path}: {error}") from None
     try:
         chosen = Labels.load(labels) if labels else _labels(weights, model.config, offset)
+    except CheckpointError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
         if labels:
             raise

@@ -1,5 +1,6 @@
 """SegFormer weights as people have them: Hugging Face folders, OpenMMLab's and the authors' checkpoints, recorded networks."""
 
+import hashlib
 import json
 import sys
 import types
@@ -133,7 +134,8 @@ def test_hugging_face_classifier(tmp_path):
 
 @pytest.mark.parametrize("change, word", [
     ({"model_type": "upernet"}, "model_type"), ({"hidden_act": "gelu_new"}, "hidden_act"), ({"num_channels": 4}, "num_channels"),
-    ({"num_encoder_blocks": 5}, "num_encoder_blocks"), ({"id2label": {"0": "a", "2": "b"}}, "id2label"),
+    ({"num_encoder_blocks": 5}, "num_encoder_blocks"), ({"id2label": {"0": "a", "5": "b"}}, "got 5"),
+    ({"id2label": {"road": 0}}, "id2label"),
     ({"num_attention_heads": [1, 4, 2, 3]}, "multiple of heads"), ({"depths": [1, 2, 1]}, "depths"),
     ({"depths": [1, 3, 1, 1]}, "segformer.encoder.block.1.2."), ({"decoder_hidden_size": 12}, "decode_head.classifier.weight"),
 ])  # fmt: skip
@@ -146,12 +148,110 @@ def test_hugging_face_config_refused(change, word, tmp_path, capsys):
 
 @pytest.mark.parametrize("change, word", [
     ({"resample": 3}, "resample"), ({"size": {"shortest_edge": 512}}, "size"), ({"image_std": [0, 1, 1]}, "std"),
-    ({"image_mean": [1, 2]}, "preprocessor_config.json"), ({"size": 8}, "size"),
+    ({"image_mean": [1, 2]}, "preprocessor_config.json"), ({"size": 8}, "size"), ({"do_center_crop": True}, "do_center_crop"),
 ])  # fmt: skip
 def test_hugging_face_preprocessor_refused(change, word, tmp_path, capsys):
     source = folder(tmp_path / "model", model_of("hf"), preprocessor={**NEW, **change})
     assert convert.main([str(source), "-o", str(tmp_path / "out.safetensors")]) == 1
-    assert word in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert word in error and "--protocol" in error and error.count("\n") == 1
+    _, texts = converted(tmp_path, source, "--protocol", "plain")
+    assert texts["preprocessing"]["resize"] == "bilinear"
+
+
+@pytest.mark.parametrize("change, wanted", [
+    ({"image_mean": 0.5, "image_std": 0.25}, {"mean": [127.5] * 3, "std": [63.75] * 3}),
+    ({"do_resize": False}, {"size_rule": "native"}), ({"do_normalize": False}, {"mean": [0.0] * 3, "std": [255.0] * 3}),
+    ({"do_rescale": False, "image_mean": [1, 2, 3], "image_std": [4, 5, 6]}, {"mean": [1, 2, 3], "std": [4, 5, 6]}),
+])  # fmt: skip
+def test_hugging_face_preprocessor(change, wanted, tmp_path):
+    _, texts = converted(tmp_path, folder(tmp_path / "model", model_of("hf"), preprocessor={**NEW, **change}))
+    assert {name: texts["preprocessing"][name] for name in wanted} == wanted
+
+
+def test_hugging_face_preprocessor_leaves_out_what_is_usual(tmp_path):
+    _, texts = converted(tmp_path, folder(tmp_path / "model", model_of("hf"), preprocessor={"size": 64}))
+    assert texts["preprocessing"]["mean"] == [123.675, 116.28, 103.53] and texts["config"]["input_size"] == [64, 64]
+
+
+def test_class_names_with_gaps(tmp_path, capsys):
+    """The weights say how many classes there are; --labels stands in for names that can't be used."""
+    names = {"0": "sky", "3": 7}
+    _, texts = converted(tmp_path, folder(tmp_path / "gaps", model_of("hf"), preprocessor=NEW, id2label=names))
+    assert [c["name"] for c in texts["labels"]["classes"]] == ["sky", "class 1", "class 2", "7", "class 4"]
+    assert "no name for 1, 2, 4" in capsys.readouterr().err
+    source = folder(tmp_path / "from1", model_of("hf"), preprocessor=NEW, id2label={str(i + 1): "n" for i in range(5)})
+    assert convert.main([str(source), "-o", str(tmp_path / "o")]) == 1
+    error = capsys.readouterr().err
+    assert "expected keys in 0..4" in error and "got 5" in error and "--labels" in error and error.count("from1") == 1
+    classes = [{"name": f"own {i}", "color": [i, 0, 0]} for i in range(5)]
+    (tmp_path / "labels.json").write_text(json.dumps({"name": "own", "ignore_label": 255, "classes": classes}))
+    _, texts = converted(tmp_path, source, "--labels", str(tmp_path / "labels.json"))
+    assert texts["labels"]["classes"][4]["name"] == "own 4"
+
+
+# Weights in several files
+
+
+def sharded(path, model, kind="model.safetensors", parts=3):
+    """A folder whose weights lie in several files, as save_pretrained(max_shard_size=...) writes them."""
+    folder(path, model, kind, preprocessor=NEW)
+    whole = path / kind
+    state = torch.load(whole) if kind.endswith(".bin") else {k: torch.tensor(v) for k, v in safetensors.read(whole)[0].items()}
+    whole.unlink()
+    names, places = sorted(state), {}
+    stem, _, end = kind.rpartition(".")
+    for i in range(parts):
+        file = f"{stem}-{i + 1:05}-of-{parts:05}.{end}"
+        part = {name: state[name] for name in names[i::parts]}
+        places.update(dict.fromkeys(part, file))
+        if end == "bin":
+            torch.save(part, path / file)
+        else:
+            safetensors.write(path / file, {k: v.numpy() for k, v in part.items()}, {"format": "pt"})
+    (path / f"{kind}.index.json").write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": places}))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["model.safetensors", "pytorch_model.bin"])
+def test_weights_in_several_files(kind, tmp_path):
+    model = model_of("hf")
+    source = sharded(tmp_path / "model", model, kind)
+    tensors, texts = converted(tmp_path, source)
+    check(model, tensors, texts)
+    files = sorted(p for p in source.iterdir() if "-of-" in p.name)
+    whole = hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()
+    assert texts["provenance"]["source_sha256"] == whole
+
+
+def test_weights_in_several_files_that_do_not_fit(tmp_path, capsys):
+    source = sharded(tmp_path / "model", model_of("hf"))
+    index = source / "model.safetensors.index.json"
+    value = json.loads(index.read_text())
+    second = source / "model-00002-of-00003.safetensors"
+    bias = "decode_head.classifier.bias"
+
+    def error(places):
+        index.write_text(json.dumps({"weight_map": places}))
+        assert convert.main([str(source), "-o", str(tmp_path / "o")]) == 1
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        return said
+
+    places = value["weight_map"]
+    other = next(name for name in places.values() if name != places[bias])
+    assert f"{other}: has no '{bias}'" in error({**places, bias: other})
+    for outside in ("../model.safetensors", "/etc/passwd", "..", "", 7):
+        assert f"'{bias}': expected the name of a file beside it" in error({**places, bias: outside})
+    assert "weight_map" in error({}) and "weight_map" in error([1])
+    twice = safetensors.read(source / places[bias])[0]
+    safetensors.write(source / "more.safetensors", twice, {})
+    assert "another of the files has too" in error({**places, next(n for n in twice if n != bias): "more.safetensors"})
+    second.unlink()
+    assert f"'{second.name}'" in error(places)
+    index.write_text("{")
+    assert convert.main([str(source), "-o", str(tmp_path / "o")]) == 1
+    assert index.name in capsys.readouterr().err
 
 
 def test_folders_that_are_something_else(tmp_path, capsys):
@@ -163,6 +263,30 @@ def test_folders_that_are_something_else(tmp_path, capsys):
     (tmp_path / "empty" / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
     assert convert.main([str(tmp_path / "empty"), "-o", str(tmp_path / "o")]) == 1
     assert "git lfs pull" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("files, word", [
+    (["adapter_config.json", "adapter_model.safetensors"], "merge_and_unload"), (["config.json", "adapter_config.json"], "merge_and_unload"),
+    (["config.json", "tf_model.h5"], "from_tf"), (["config.json", "flax_model.msgpack"], "from_flax"),
+    (["config.json", "onnx/model.onnx"], "ONNX"), (["snapshots/f00/config.json"], "'snapshots/f00'"),
+    (["checkpoint-500/config.json"], "'checkpoint-500'"),
+])  # fmt: skip
+def test_folders_without_weights_say_what_they_have(files, word, tmp_path, capsys):
+    for file in files:
+        (tmp_path / "model" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "model" / file).write_text('{"model_type": "segformer"}')
+    assert convert.main([str(tmp_path / "model"), "-o", str(tmp_path / "o")]) == 1
+    error = capsys.readouterr().err
+    assert word in error and error.count("\n") == 1
+
+
+def test_a_variant_of_the_weights(tmp_path, capsys):
+    model = model_of("hf")
+    source = folder(tmp_path / "model", model, dtype=torch.float16, preprocessor=NEW)
+    (source / "model.safetensors").rename(source / "model.fp16.safetensors")
+    tensors, texts = converted(tmp_path, source)
+    check(model, tensors, texts, exact=False)
+    assert "takes model.fp16.safetensors" in capsys.readouterr().err
 
 
 # -- OpenMMLab -------------------------------------------------------------------------------------------------------
