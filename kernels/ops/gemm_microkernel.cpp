@@ -79,8 +79,9 @@ __attribute__((noinline)) size_t gemm_microkernel(const Product& p, const float*
   const bool is_relu = g.activation == Activation::relu6 || g.activation == Activation::relu;
   // Infinity as the upper bound makes it relu; bound first, so that NaN passes.
   const Vec bound = set(g.activation == Activation::relu6 ? 6.0f : __builtin_inff());
-  const bool quick = !(k_small_code && g.residual != nullptr) && (is_relu || g.activation == Activation::none) &&
-                     !(accumulate && biases != nullptr && scales == nullptr);
+  const bool bias_last = accumulate && biases != nullptr && scales == nullptr;
+  const bool quick =
+      !(k_small_code && (g.residual != nullptr || bias_last)) && (is_relu || g.activation == Activation::none);
   // Rows beyond the eighth are reached from a second pointer: integer registers are few, too.
   constexpr size_t near_rows = mr > 8 ? mr / 2 : mr;
   size_t row_offset[near_rows];
@@ -156,6 +157,14 @@ __attribute__((noinline)) size_t gemm_microkernel(const Product& p, const float*
           const Vec bias = biases != nullptr ? load_up_to(biases + col + v * Vec::lanes, count(v)) : zero();
           LEMORE_UNROLL
           for (size_t i = 0; i < mr; ++i) sum[i][v] = mul_add(sum[i][v], scale, bias);
+        }
+      }
+      if (!k_small_code && bias_last) {
+        LEMORE_UNROLL
+        for (size_t v = 0; v < nv; ++v) {
+          const Vec bias = load_up_to(biases + col + v * Vec::lanes, count(v));
+          LEMORE_UNROLL
+          for (size_t i = 0; i < mr; ++i) sum[i][v] = sum[i][v] + bias;
         }
       }
       if (is_relu) {

@@ -33,6 +33,9 @@ class Fuser {
     if (is_cartesian(first) && closed(first, 5)) return {Pattern::cartesian, first, 5};
     if (const std::size_t count = fusion_head(first); count > 0 && closed(first, count))
       return {Pattern::fusion_head, first, count};
+#if !LEMORE_WITHOUT_TRANSFORMERS
+    if (const std::size_t count = resized_sum(first); count > 0) return {Pattern::resized_sum, first, count};
+#endif
     return {Pattern::single, first, 1};
   }
 
@@ -91,6 +94,25 @@ class Fuser {
                           is<graph::Pointwise>(sum + 2) != nullptr && chained(sum) && chained(sum + 1);
     return has_head ? 2 * scales + 3 : 0;
   }
+
+#if !LEMORE_WITHOUT_TRANSFORMERS
+  /// Nodes that begin with a sum here: the sum, a layer onto it, and perhaps a layer after that.
+  std::size_t resized_sum(std::size_t i) const {
+    const auto* sum = is<graph::ResizeSum>(i);
+    const auto* onto = is<graph::Pointwise>(i + 1);
+    if (sum == nullptr || onto == nullptr || nodes_[i].inputs.size() > k_max_head_scales ||
+        nodes_[i + 1].inputs.size() < 3 || nodes_[i + 1].inputs[2].id != nodes_[i].output.id ||
+        !worth_strips(nodes_[i].output))
+      return 0;
+    // The layer onto the sum is where the sum is: both of its readers count.
+    const auto kept = [&](std::size_t node) { return options_.keep_records && recorded_[node]; };
+    if (kept(i)) return 0;
+    const bool has_classifier = is<graph::Pointwise>(i + 2) != nullptr && chained(i + 1) &&
+                                nodes_[i + 2].inputs.size() == 2 && !nodes_[i + 2].inputs[1] &&
+                                uses_[base(nodes_[i].output)] == 2 && !kept(i + 1);
+    return has_classifier ? 3 : 2;
+  }
+#endif
 
   const graph::Graph& graph_;
   const std::vector<Node>& nodes_;

@@ -15,7 +15,10 @@ enum class Pattern : std::uint8_t {
   inverted_residual,  ///< pointwise, depthwise, pointwise: MobileNet's block, and every MLP with a convolution in it
   stem_residual,      ///< conv3x3s2, then the same
   cartesian,          ///< axis projections, then four depthwise convolutions along the axes
-  fusion_head         ///< gated fusion of every scale, their sum, two pointwise layers
+#if !LEMORE_WITHOUT_TRANSFORMERS
+  resized_sum,  ///< maps resized and added up, a pointwise layer onto the sum, and a second one if it follows
+#endif
+  fusion_head  ///< gated fusion of every scale, their sum, two pointwise layers
 };
 
 /// Most scales that a fusion head may have.

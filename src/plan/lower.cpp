@@ -41,6 +41,10 @@ void Lowering::lower(const Group& group) {
       return steps::cartesian(*this, nodes);
     case Pattern::fusion_head:
       return steps::fusion_head(*this, nodes, group.count);
+#if !LEMORE_WITHOUT_TRANSFORMERS
+    case Pattern::resized_sum:
+      return steps::resized_sum(*this, nodes, group.count);
+#endif
   }
 }
 

@@ -49,6 +49,8 @@ void inverted_residual(Lowering& l, const Node* stem, const Node* block);
 void cartesian(Lowering& l, const Node* nodes);
 /// steps/fusion_head.cpp: the nodes of Pattern::fusion_head.
 void fusion_head(Lowering& l, const Node* nodes, std::size_t count);
+/// steps/resized_sum.cpp: the nodes of Pattern::resized_sum. Not built without transformers.
+void resized_sum(Lowering& l, const Node* nodes, std::size_t count);
 
 // What the files of this room share.
 
