@@ -72,6 +72,50 @@ TEST_CASE("layers computed together give the bits of layers computed one after t
   }
 }
 
+TEST_CASE("a SegFormer's layers computed together give the bits of layers computed one after the other",
+          "[session][every_isa]") {
+  const auto config = [](const char* head) {
+    return std::string(R"({"input_size": [256, 320], "num_classes": 19, "backbone": {"type": "mit",)"
+                       R"( "channels": [16, 20, 24, 24], "depths": [1, 1, 1, 1], "heads": [1, 2, 3, 2]},)"
+                       R"( "head": {"type": "segformer", )") +
+           head + "}}";
+  };
+  struct Case {
+    const char* head;
+    std::vector<Size> sizes;
+  };
+  const std::vector<Size> odd{{256, 320}, {201, 333}, {64, 1400}};
+  // 40 channels: a tile spans a row; 700: a row has several tiles, the last one smaller.
+  for (const Case& item :
+       {Case{R"("channels": 40, "projection": "linear")", odd},
+        Case{R"("channels": 40, "projection": "conv_bn_relu", "classifier": "offset_learning")", odd},
+        Case{R"("channels": 700, "projection": "conv_bn_relu")", {{128, 408}}}}) {
+    const Model model = test::model_of(test::weight_file(config(item.head), 3, "segformer"));
+    const auto image = random_image({90, 120}, PixelFormat::rgb, 5);
+    for (const Size size : item.sizes) {
+      std::vector<float> expected;
+      for (const bool fuse : {false, true}) {
+        for (const int threads : {1, 3}) {
+          SessionOptions options;
+          options.size = size;
+          options.threads = threads;
+          options.fuse = fuse;
+          auto session = Session::create(model, options);
+          REQUIRE(session.ok());
+          const auto& steps = session->steps();
+          for (const char* op : {"resized_sum", "inverted_residual"})
+            REQUIRE(fuse == std::any_of(steps.begin(), steps.end(), [&](const StepInfo& s) { return s.op == op; }));
+          auto logits = logits_of(*session, image.view());
+          if (expected.empty()) expected = logits;
+          INFO(item.head << ", " << size.height << "x" << size.width << " fuse " << fuse << " threads " << threads);
+          REQUIRE(std::all_of(logits.begin(), logits.end(), [](float v) { return std::isfinite(v); }));
+          REQUIRE(same_bits(logits, expected));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("the same bits for any number of threads", "[session]") {
   const Model model = tiny_model();
   for (const Size size : {Size{64, 96}, Size{61, 83}, Size{32, 32}}) {

@@ -11,8 +11,9 @@ namespace {
 
 std::size_t ceil_div(std::size_t n, std::size_t d) { return (n + d - 1) / d; }
 
-// What a strip keeps should stay in a second-level cache of 512 KB beside the weights.
-constexpr std::size_t k_strip_bytes = 128 << 10;
+// What a strip keeps should stay in a second-level cache of 512 KB beside the weights. Narrower tiles compute more columns
+// twice, and their products end in rows that are no whole tile.
+constexpr std::size_t k_strip_bytes = 288 << 10;
 // Pixels a product should have, so that its weights are read for more than a few.
 constexpr std::size_t k_least_pixels = 48;
 
@@ -44,8 +45,8 @@ Tiling tile(std::size_t out_w, std::size_t in_w, std::size_t c, const Window& o)
 /// The layers of an inverted residual with their weights.
 struct Block {
   Window o;
-  bool has_residual = false;  ///< of x
   Value x, y;
+  Value residual;  ///< added to y, or absent; MobileNet's block adds x, an MLP what its norm was taken of
   std::size_t expanded_c = 0;
   Weights expand_layer, depthwise_layer, project_layer;
   Activation expand_activation{}, depthwise_activation{}, project_activation{};
@@ -134,7 +135,7 @@ struct Block {
         const std::size_t at = (i * y.w + tile_left) * y.c;
         p.lhs = convolved + (i - row) * tile_w * expanded_c;
         p.dst = r.at(y) + at;
-        p.residual = has_residual ? r.at(x) + at : nullptr;
+        p.residual = residual ? r.at(residual) + at : nullptr;
         r.kernels->gemm(p);
       }
     }
@@ -161,8 +162,8 @@ void inverted_residual(Lowering& l, const Node* stem, const Node* nodes) {
   } else {
     block.x = l.at(nodes[0].inputs[0]);
   }
-  block.has_residual = static_cast<bool>(nodes[2].inputs[1]);
-  const Value x = block.x, y = block.y = l.at(nodes[2].output);
+  const Value x = block.x, residual = block.residual = l.at(nodes[2].inputs[1]);
+  const Value y = block.y = l.at(nodes[2].output);
   const std::size_t e = block.expanded_c = nodes[0].output.c;
   block.expand_layer = weights_of(l, expand);
   block.depthwise_layer = weights_of(l, depthwise);
@@ -179,8 +180,8 @@ void inverted_residual(Lowering& l, const Node* stem, const Node* nodes) {
   macs += std::uint64_t{x.pixels()} * x.c * e + std::uint64_t{y.pixels()} * e * (block.o.kernel * block.o.kernel + y.c);
   const std::string& last = nodes[2].name;  // "<block>.project"
   l.plan.step({last.substr(0, last.rfind('.')), "inverted_residual", y, macs},
-              {x, block.image, block.ring_rows, block.convolved_rows, block.stem_rows, y}, y.h, grain(macs / y.h),
-              [=](const Runtime& r, const Share& share) {
+              {x, residual, block.image, block.ring_rows, block.convolved_rows, block.stem_rows, y}, y.h,
+              grain(macs / y.h), [=](const Runtime& r, const Share& share) {
                 for (std::size_t left = 0; left < y.w; left += t.tile_w)
                   block.run_tile(r, t, share.begin, share.end, left, share.worker);
               });
