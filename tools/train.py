@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train a LeMoRe network on {train,val}/{images,labels}: half size first, full size last. See docs/training.md."""
+"""Train a network: by a recipe, or by options, then half size first and full size last. See docs/training.md."""
 
 import json
 import sys
@@ -16,8 +16,8 @@ except ImportError as error:
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
     try:
+        args = arguments(__doc__, argv)
         last = Path(args.out) / "last.pth"
         if last.exists() and not args.resume:
             raise TrainError(f"{last} exists: --resume goes on with it, another --out starts anew")

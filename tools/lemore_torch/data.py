@@ -1,4 +1,4 @@
-"""Data sets laid out as {train,val}/{images,labels}: names, class colours, decoding, augmentation.
+"""Data sets laid out as {train,val}/{images,labels}: names, class colours, decoding.
 
 Images are uint8 RGB [3, h, w]; labels uint8 [h, w] of class indices, IGNORE where nothing counts.
 """
@@ -10,7 +10,6 @@ from typing import List, Optional, Tuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from . import images as pictures
 from .label_map import UNKNOWN, LabelMap, LabelMapError, read_json
@@ -268,77 +267,7 @@ def read_pair(image_path, label_path, labels: Labels, label_map: Optional[LabelM
     return image, label
 
 
-class SegmentationSet:
-    """All images and labels of one split, decoded once and kept as uint8."""
-
-    def __init__(self, folder, labels: Labels, label_map: Optional[LabelMap] = None, pattern=None, recursive=False):
-        self.folder, self.labels = Path(folder), labels
-        self.files = pairs(self.folder / "images", self.folder / "labels", pattern, recursive)
-        self.items = [read_pair(*files, labels, label_map) for files in self.files]
-        counts = [torch.bincount(label.flatten().long(), minlength=256) for _, label in self.items]
-        self.unlabelled = [files[1] for files, count in zip(self.files, counts) if count[IGNORE] == count.sum()]
-        total = sum(counts)
-        self.pixels, self.ignored = total[: len(labels.names)].tolist(), int(total[IGNORE])
-
-    def __len__(self):
-        return len(self.items)
-
-    def missing(self) -> List[str]:
-        """Names of the classes that no pixel has."""
-        return [name for name, count in zip(self.labels.names, self.pixels) if count == 0]
-
-    def frequencies(self) -> torch.Tensor:
-        """Share of each class among the labelled pixels, float64 [classes]."""
-        count = torch.tensor(self.pixels, dtype=torch.float64)
-        return count / count.sum().clamp(min=1)
-
-
 def normalise(image: torch.Tensor) -> torch.Tensor:
     """Float RGB in 0..255 [..., 3, h, w] to network input."""
     mean, std = (torch.tensor(v, dtype=image.dtype, device=image.device)[:, None, None] for v in (MEAN, STD))
     return (image - mean) / std
-
-
-@dataclass
-class Augmentation:
-    """Ranges of the random changes; `scale` is relative to the whole image filling the network's input."""
-
-    scale: Tuple[float, float] = (0.5, 2.0)
-    color: float = 0.3
-    sharpness: float = 1.0  # blur, sharpening and noise: other cameras than the training set's
-    flip: bool = True
-
-
-def augment(image, label, size, settings: Augmentation, generator: np.random.Generator):
-    """A random window of (image, label), resized to `size`: float [3, H, W] normalised, uint8 [H, W]."""
-    (height, width), (h, w) = size, label.shape
-    low, high = (np.log(s) for s in settings.scale)
-    scale = float(np.exp(generator.uniform(low, high))) * min(height / h, width / w)  # output pixels per image pixel
-    wh, ww = max(1, round(height / scale)), max(1, round(width / scale))  # the window, in image pixels
-    top, left = (int(round(generator.uniform(min(0, n - k), max(0, n - k)))) for n, k in ((h, wh), (w, ww)))
-    y0, x0, y1, x1 = max(0, top), max(0, left), min(h, top + wh), min(w, left + ww)
-    pad = (x0 - left, left + ww - x1, y0 - top, top + wh - y1)
-    patch, target = image[:, y0:y1, x0:x1].float(), label[y0:y1, x0:x1].float()
-    mean, std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
-    patch = patch - mean  # so that padding with zeros is padding with the mean
-    if any(pad):
-        patch, target = F.pad(patch, pad), F.pad(target, pad, value=float(IGNORE))
-    patch = F.interpolate(patch[None], (height, width), mode="bilinear", align_corners=False)[0]
-    target = F.interpolate(target[None, None], (height, width), mode="nearest-exact")[0, 0].to(torch.uint8)
-    if settings.color:
-        c = settings.color
-        contrast, brightness = 1 + generator.uniform(-c, c), 100 * generator.uniform(-c, c)
-        saturation = max(0.0, 1 + generator.uniform(-2 * c, 2 * c))  # 0: gray
-        balance = torch.tensor(generator.uniform(-c / 3, c / 3, 3), dtype=torch.float32)[:, None, None]
-        gray = patch.mean(0, keepdim=True)
-        patch = (gray + (patch - gray) * saturation) * contrast + brightness
-        patch = patch + (patch + mean) * balance
-    if settings.sharpness:
-        detail = patch - F.avg_pool2d(patch[None], 3, 1, 1, count_include_pad=False)[0]
-        patch = patch + detail * (settings.sharpness * generator.choice([0.0, generator.uniform(-1, 2)]))
-        if generator.random() < 0.3:
-            noise = generator.standard_normal(patch.shape, dtype=np.float32)
-            patch = patch + torch.from_numpy(noise) * (8 * settings.sharpness * generator.random())
-    if settings.flip and generator.random() < 0.5:
-        patch, target = patch.flip(2), target.flip(1)
-    return patch / std, target

@@ -16,9 +16,10 @@ import convert
 import evaluate
 import train
 from lemore_torch import checkpoint
-from lemore_torch.data import Augmentation, DataError, Labels, augment, pairs
+from lemore_torch.data import DataError, Labels, pairs
 from lemore_torch.evaluation import confusion, label_map, scores
 from lemore_torch.losses import class_weights, lovasz_softmax, segmentation_loss
+from lemore_torch.training.augmentation import Augmentation, Sample, augment
 from lemore_torch.training.trainer import load_checkpoint
 
 import torch
@@ -129,17 +130,18 @@ def test_augment_keeps_image_and_label_together():
     label = torch.zeros(40, 60, dtype=torch.uint8)
     label[:, 30:] = 1
     image = (label.float() * 200)[None].repeat(3, 1, 1).to(torch.uint8)
-    settings = Augmentation((0.5, 2.0), 0.0, 0.0)
+    settings = Augmentation((0.5, 2.0), color=0.0, sharpness=0.0)
     for seed in range(20):
-        patch, target = augment(image, label, (32, 32), settings, np.random.default_rng(seed))
+        made = augment(Sample(image, label), (32, 32), settings, np.random.default_rng(seed))
+        patch, target = made.image, made.label
         assert patch.shape == (3, 32, 32) and target.shape == (32, 32)
         level = patch[0] * 58.395 + 123.675
         solid = ((level < 1) | (level > 199)) & (target != 255)
         assert ((level > 100).to(torch.uint8) == target)[solid].all() and solid.float().mean() > 0.2 * (
             target != 255
         ).float().mean()
-        again = augment(image, label, (32, 32), settings, np.random.default_rng(seed))
-        assert torch.equal(patch, again[0]) and torch.equal(target, again[1])
+        again = augment(Sample(image, label), (32, 32), settings, np.random.default_rng(seed))
+        assert torch.equal(patch, again.image) and torch.equal(target, again.label)
 
 
 def test_losses():

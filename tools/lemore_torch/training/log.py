@@ -4,8 +4,8 @@ import csv
 import os
 
 
-def write_log(folder, history, full_height):
-    """`history`: a row an epoch; rows of `full_height` are those at full size."""
+def write_log(folder, history):
+    """`history`: a row an epoch."""
     temporary = folder / ".log.csv.tmp"
     with open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(history[0]))
@@ -13,12 +13,12 @@ def write_log(folder, history, full_height):
         writer.writerows(history)
     os.replace(temporary, folder / "log.csv")
     try:
-        _plot(folder, history, full_height)
+        _plot(folder, history)
     except ImportError:
         pass  # no matplotlib: the CSV says it all
 
 
-def _plot(folder, history, full_height):
+def _plot(folder, history):
     import matplotlib
 
     matplotlib.use("Agg")
@@ -34,9 +34,9 @@ def _plot(folder, history, full_height):
         [r["epoch"] for r in measured], [r["val_miou"] for r in measured], "o-", color="tab:blue", label="val mIoU"
     )
     other.set_ylabel("val mIoU (averaged weights)")
-    full = [r["epoch"] for r in history if r["height"] == full_height]
-    if full and len(full) < len(history):
-        axis.axvline(full[0] - 0.5, color="tab:orange", linestyle="--", label="full size from here")
+    for before, row in zip(history, history[1:]):
+        if row["phase"] != before["phase"]:
+            axis.axvline(row["epoch"] - 0.5, color="tab:orange", linestyle="--", label=f"{row['phase']} from here")
     figure.legend(loc="upper center", ncol=3)
     figure.savefig(folder / ".curve.tmp.png", dpi=100, bbox_inches="tight")
     os.replace(folder / ".curve.tmp.png", folder / "curve.png")

@@ -2,10 +2,17 @@
 
 import argparse
 import datetime
+import sys
+from pathlib import Path
 
 import torch
 
+from .. import loading
+from ..fields import FieldError
+from . import recipe
 from ..options import Parser, add_pairing, integer, number, size
+
+BESIDE_A_RECIPE = ("--config", "--set", "--data", "--cache", "--out", "--resume", "--threads", "--device")
 
 
 def _moment(text):
@@ -30,16 +37,20 @@ def _device(text):
 
 
 def arguments(description, argv=None):
+    """The options; with a recipe its JSON in `recipe`. Errors in a --set are a FieldError."""
     parser = Parser(description)
     add = parser.add_argument
     scale, many = number(0.05, 20), 10**6
-    add("--data", required=True, help="folder with {train,val}/{images,labels}")
-    add("--labels", required=True, help="labels file: class names, colours, ignore value, annotation offset")
+    add("--data", help="folder with {train,val}/{images,labels}; with a recipe, the folder of its data sets ('data')")
+    add("--labels", help="labels file: class names, colours, ignore value, annotation offset")
     add("--label-map", metavar="FILE", help="what values or colours of the label pictures mean (docs/images.md)")
     add_pairing(parser)
-    add("--config", metavar="FILE", help="network configuration (default: that of --init, with the classes of --labels)")
+    add("--config", metavar="FILE", help="network configuration (default: that of --init, with the classes of --labels), or a "
+        "recipe, which states all but --data, --out, --resume, --cache, --threads and --device")  # fmt: skip
+    add("--set", action="append", default=[], metavar="FIELD=JSON", help="changes a field of the recipe: loss.lovasz=0")
+    add("--cache", metavar="DIR", help="where a recipe's data sets are kept decoded (default: cache in the run folder)")
     add("--size", type=size, metavar="HxW", help="final size of the network's input (default: the configuration's)")
-    add("--out", required=True, help="run folder: last.pth, best.pth, log.csv, curve.png")
+    add("--out", help="run folder: last.pth, best.pth, log.csv, curve.png (with a recipe, runs/ and its name)")
     add("--init", metavar="FILE", help="weights to start from: whatever convert.py takes, and what it writes")
     add("--key", metavar="NAME", help="which weights of --init, where it holds several")
     add("--resume", action="store_true", help="go on from last.pth in the run folder, if there is one")
@@ -65,8 +76,29 @@ def arguments(description, argv=None):
     add("--seed", type=integer(0, 2**63 - 1), default=0, help="of everything random")
     add("--threads", type=integer(0, 1024), default=0, help="CPU threads (default: as PyTorch chooses)")
     add("--device", type=_device, default="auto", help="cpu, cuda, cuda:N or auto")
+    argv = sys.argv[1:] if argv is None else list(argv)
     args = parser.parse_args(argv)
     args.device = _device(args.device)
+    try:
+        value = loading.named_config(args.config) if args.config else {}
+    except FieldError:
+        value = {}  # the trainer says it, once the options are known to be right
+    args.recipe = recipe.overrides(value, args.set) if recipe.KIND in value else None
+    if args.recipe:
+        stated = [word.split("=")[0] for word in argv if word.startswith("--") and word.split("=")[0] not in BESIDE_A_RECIPE]
+        if stated:
+            parser.error(f"{stated[0]}: {args.config} is a recipe, which states it; --set changes one of its fields")
+        args.data = args.data or "data"
+        args.out = f"runs/{Path(args.config).stem}" if args.out is None else args.out
+        if not args.out:
+            parser.error("--out: expected a folder, got ''")
+        return args
+    for name in ("set", "cache"):
+        if getattr(args, name):
+            parser.error(f"--{name}: is for recipes, and --config names none")
+    missing = [f"--{name}" for name in ("data", "labels", "out") if getattr(args, name) is None]
+    if missing:
+        parser.error(f"the following arguments are required: {', '.join(missing)}")
     args.full_scale = args.full_scale or args.scale
     for name in ("scale", "full_scale"):
         low, high = getattr(args, name)

@@ -1,27 +1,32 @@
-"""One training run: half size first, full size last; every random thing is drawn from (seed, epoch, image)."""
+"""One training run, phase by phase; every random thing is drawn from (seed, epoch, place in the epoch)."""
 
 import datetime
+import hashlib
 import math
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from .. import checkpoint, loading, networks, starting
-from ..data import Augmentation, Labels, SegmentationSet, augment, load_label_map
+from ..data import Labels, load_label_map
 from ..evaluation import evaluate
 from ..fields import FieldError as ConfigError
-from ..losses import class_weights, segmentation_loss
+from ..losses import class_weights, cross_entropy, distillation_loss, sampled, segmentation_loss
 from ..networks.lemore import resample_operator
+from . import recipe as recipes
+from .augmentation import augment
 from .checks import check_classes
 from .log import write_log
+from .sets import Mixture, PreparedSet, SegmentationSet
 
 COUNTERS = (  # what a checkpoint holds beside tensors
     "phase", "epoch", "step", "steps_done", "progress", "spent", "best", "plan", "seconds_per_epoch", "losses",
-    "history", "asked",
+    "history", "asked", "done",
 )  # fmt: skip
 
 
@@ -88,8 +93,36 @@ def hint_if_slow_blas():
               file=sys.stderr)  # fmt: skip
 
 
+class Auxiliary(torch.nn.Module):
+    """A classifier on each stage but the first, whose losses teach the stages while training; no part of the network."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.heads = torch.nn.ModuleList(torch.nn.Conv2d(s.channels, config.num_classes, 1) for s in config.stages[1:])
+        self.outputs = []
+
+    def watch(self, model):
+        """From now on `outputs` holds what the stages of `model` made of the last batch."""
+
+        def keep(_module, _inputs, output):
+            self.outputs.append(output)
+
+        model.register_forward_pre_hook(lambda *_: self.outputs.clear())
+        for stage in model.stages[1:]:
+            stage.register_forward_hook(keep)
+
+    def loss(self, target, weights):
+        """The mean of their cross entropies, each at its own stride."""
+        losses = []
+        for head, features in zip(self.heads, self.outputs):
+            stride = target.shape[1] // features.shape[2]
+            losses.append(cross_entropy(head(features).float(), sampled(target, stride, features.shape[2:]), weights))
+        self.outputs.clear()
+        return sum(losses) / len(losses)
+
+
 class Trainer:
-    """One run. What a checkpoint holds is in `state()`; everything random is drawn from (seed, epoch, image)."""
+    """One run. What a checkpoint holds is in `state()`; everything random is drawn from (seed, epoch, place in it)."""
 
     def __init__(self, args, resumes=False):
         """`resumes`: restore() follows, so that --init need not be read."""
@@ -101,50 +134,94 @@ class Trainer:
         for kind in (np.float32, np.float64):
             np.finfo(kind).smallest_subnormal  # asked for before they are flushed, or numpy warns later
         torch.set_flush_denormal(True)
-        torch.manual_seed(args.seed)
+        given = args.recipe and recipes.from_json(args.recipe, args.config)
+        torch.manual_seed(given.seed if given else args.seed)
         if not self.mixed:
             hint_if_slow_blas()
-        self.labels = Labels.load(args.labels)
-        self.config, self.config_of = self.configuration()
-        self.label_map = load_label_map(args.label_map, self.labels)
-        self.check_config()
-        self.train_set, self.val_set = (
-            SegmentationSet(Path(args.data) / split, self.labels, self.label_map, args.pair, args.recursive)
-            for split in ("train", "val")
-        )
-        self.notes = check_classes(self.train_set, self.val_set, self.label_map)
+        self.labels = Labels.from_json(args.recipe["labels"]) if given else Labels.load(args.labels)
+        self.config, self.config_of = self.configuration(given)
+        self.label_map = None if given else load_label_map(args.label_map, self.labels)
+        self.check_config(given)
+        self.recipe = given or recipes.from_options(args, half_size(self.config.input_size), self.config.input_size)
+        self.phases = self.recipe.phases
+        self.train_set, self.val_sets = self.read_sets()
+        self.notes = check_classes(self.train_set, next(iter(self.val_sets.values())), self.label_map)
         for note in self.notes:
             say(f"warning: {note}")
-        self.weights = class_weights(self.train_set.frequencies(), args.weight_power).to(self.device)
-        self.steps_per_epoch = len(self.batches(list(range(len(self.train_set)))))
-        self.plan = [args.epochs, args.full_epochs]  # epochs left in each phase, the running one included
-        self.asked = None  # --epochs and --full-epochs of the command that ran last
-        self.seconds_per_epoch = [None, None]
+        frequencies = self.train_set.frequencies(dict.fromkeys(self.train_set.sets, 1.0)).numpy()
+        self.rarity = np.where(frequencies > 0, np.sqrt(1 / np.maximum(frequencies, 1e-9)), 0.0)
+        self.teacher, self.teacher_key = self.read_teacher()
+        self.gains = torch.ones(len(self.labels.names))
+        for name, factor in self.recipe.distillation.gains.items():
+            self.gains[self.labels.names.index(name)] = factor
+        self.steps_per_epoch = len(self.batches(list(range(self.recipe.epoch_images or len(self.train_set)))))
+        self.plan = [phase.epochs for phase in self.phases]  # epochs left in each phase, the running one included
+        self.done = [0] * len(self.phases)
+        self.asked = None  # the epochs of each phase in the command that ran last
+        self.seconds_per_epoch = [None] * len(self.phases)
         self.phase, self.epoch, self.step, self.steps_done = -1, 0, 0, 0
         self.progress, self.spent, self.best = 0.0, 0.0, -1.0
         self.history, self.losses = [], []  # a row an epoch; the losses of the running epoch
-        self.enter_phase(0 if args.epochs else 1)
+        self.auxiliary = None
+        self.enter_phase(next(i for i, epochs in enumerate(self.plan) if epochs))
         if args.init and not resumes:
             self.initialise()
 
-    def configuration(self):
-        """(the network's configuration, the file that it comes from), with --size."""
-        path = self.args.config or self.args.init
+    def read_sets(self):
+        """(all that is trained on, the validation sets by name, the one that chooses first)."""
+        args, recipe = self.args, self.recipe
+        if not args.recipe:
+            train, val = (
+                SegmentationSet(Path(args.data) / split, self.labels, self.label_map, args.pair, args.recursive)
+                for split in ("train", "val")
+            )
+            return Mixture({"": train}, self.labels), {"": val}
+        used = [n for n in recipe.sets if any(p.epochs and p.sets.get(n) for p in self.phases)]
+
+        def prepared(name, split):
+            return PreparedSet(name, args.data, recipe.sets[name], self.labels, split, args.cache or self.out / "cache")
+
+        train = Mixture({name: prepared(name, "train") for name in used}, self.labels)
+        return train, {name: prepared(name, "val") for name in recipe.validate}
+
+    def read_teacher(self):
+        """(the network to learn from, a digest of its file), or nothing."""
+        path = self.recipe.distillation.teacher
+        if not path or not self.recipe.distillation.weight:
+            return None, None
+        trained = loading.load(path)
+        if trained.labels.names != self.labels.names:
+            raise TrainError(f"{path}: its classes are not those of {self.args.config}")
+        model = trained.model.to(self.device, memory_format=torch.channels_last).eval()
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        return model, hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+    def configuration(self, given):
+        """(the network's configuration, the file that it comes from), at the size of the end."""
+        path = args_path = self.args.config or self.args.init
+        if given:
+            path = self.args.recipe["network"]
         if self.args.config:
             config = loading.configuration(path, len(self.labels.names))
         else:
             config = loading.configuration_of(path, self.args.key, len(self.labels.names))
-        if self.args.size:
-            config = type(config).from_json({**config.to_json(), "input_size": list(self.args.size)})
-        return config, path
+        size = given.phases[-1].size if given else self.args.size
+        if size:
+            config = type(config).from_json({**config.to_json(), "input_size": list(size)})
+        return config, args_path
 
-    def check_config(self):
+    def check_config(self, given):
         where, size = self.config_of, self.config.input_size
         if self.config.is_classifier:
             raise TrainError(f"{where}: a classifier can't be trained on label maps")
         if self.config.num_classes != len(self.labels.names):
-            raise TrainError(f"{where}: {self.config.num_classes} classes, but {self.args.labels}: {len(self.labels.names)}")
-        if self.args.epochs and half_size(size) != tuple(n / 2 for n in size):
+            raise TrainError(f"{where}: {self.config.num_classes} classes, but "
+                             f"{self.args.labels or 'its labels'}: {len(self.labels.names)}")  # fmt: skip
+        if given:
+            if given.loss.deep and not isinstance(getattr(self.config, "stages", None), list):
+                raise TrainError(f"{where}: loss.deep is for networks with stages, LeMoRe's")
+        elif self.args.epochs and half_size(size) != tuple(n / 2 for n in size):
             near = "x".join(str(max(64, round(n / 64) * 64)) for n in size)
             raise TrainError(
                 f"{where}: input_size {size[0]}x{size[1]} has no half in multiples of 32; take multiples of 64 "
@@ -155,10 +232,12 @@ class Trainer:
 
     def enter_phase(self, phase):
         """Makes model, averaged model and optimiser for the phase's size; carries over what there was."""
-        size = self.config.input_size if phase == 1 else half_size(self.config.input_size)
+        size, recipe = self.phases[phase].size, self.recipe
         config = type(self.config).from_json({**self.config.to_json(), "input_size": list(size)})
         old = (self.model, self.ema, self.optimizer) if self.phase >= 0 else None
-        self.phase, self.size = phase, size
+        self.phase, self.size = phase, tuple(size)
+        frequencies = self.train_set.frequencies(self.phases[phase].sets)
+        self.weights = class_weights(frequencies, recipe.loss.weight_power, recipe.loss.weight_cap).to(self.device)
 
         def make():
             return networks.of_config(config).Model(config).to(self.device, memory_format=torch.channels_last)
@@ -170,12 +249,18 @@ class Trainer:
         if old:
             self.model.load_state_dict(resample_state(old[0].state_dict(), self.model))
             self.ema.load_state_dict(resample_state(old[1].state_dict(), self.ema))
-        decay = [p for p in self.model.parameters() if p.ndim > 1]
-        plain = [p for p in self.model.parameters() if p.ndim <= 1]
-        groups = [{"params": decay, "weight_decay": self.args.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=self.args.lr)
+        extra = []
+        if recipe.loss.deep:
+            self.auxiliary = self.auxiliary or Auxiliary(config).to(self.device)
+            self.auxiliary.watch(self.model)
+            extra = list(self.auxiliary.parameters())
+        trained = [*self.model.parameters(), *extra]
+        decay = [p for p in trained if p.ndim > 1]
+        plain = [p for p in trained if p.ndim <= 1]
+        groups = [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr)
         if old:  # moments go along, except those of resampled operators
-            for new, before in zip(self.model.parameters(), old[0].parameters()):
+            for new, before in zip(trained, [*old[0].parameters(), *extra]):
                 if new.shape == before.shape and before in old[2].state:
                     self.optimizer.state[new] = old[2].state[before]
         self.scaler = torch.cuda.amp.GradScaler(enabled=self.mixed)
@@ -186,8 +271,8 @@ class Trainer:
         path, key = self.args.init, self.args.key
         say(starting.initialise(self.model, path, key))
         if loading.read(path, key).folded:
-            order = self.epoch_order()
-            starting.settle_norms(self.model, (self.batch(indices)[0] for indices in self.batches(order)[:SETTLING]))
+            parts = self.batches(self.epoch_order())[:SETTLING]
+            starting.settle_norms(self.model, (self.batch(part)["images"] for part in parts))
         self.ema.load_state_dict(self.model.state_dict())
 
     # -- checkpoints -------------------------------------------------------------------------------------------
@@ -199,7 +284,9 @@ class Trainer:
             "state_dict": self.ema.state_dict(), "model_now": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(),
             "counters": counters,
-            "rng": torch.get_rng_state(), "batch": self.args.batch, "seed": self.args.seed,
+            "auxiliary": self.auxiliary.state_dict() if self.auxiliary else {},
+            "rng": torch.get_rng_state(), "batch": self.recipe.batch, "seed": self.recipe.seed,
+            "recipe": self.recipe.source, "teacher": self.teacher_key,
             "final_size": list(self.config.input_size), "images": len(self.train_set),
             "label_map": self.label_map.to_json() if self.label_map else None,
         }  # fmt: skip
@@ -218,6 +305,8 @@ class Trainer:
                 self.enter_phase(counters["phase"])
             self.model.load_state_dict(value["model_now"])
             self.ema.load_state_dict(value["state_dict"])
+            if self.auxiliary:
+                self.auxiliary.load_state_dict(value["auxiliary"])
             self.optimizer.load_state_dict(value["optimizer"])
             self.scaler.load_state_dict(value["scaler"])
             for name, counter in counters.items():
@@ -233,8 +322,15 @@ class Trainer:
     def check_same_run(self, path, value):
         """What must not change while a run goes on."""
         args, labels = self.args, Labels.from_json(value["labels"])
+        if (value["recipe"] is None) != (self.recipe.source is None):
+            raise TrainError(f"{path}: was made {'without a' if self.recipe.source else 'with a'} recipe; another --out starts anew")
+        if value["recipe"] != self.recipe.source:
+            text = recipes.differences(value["recipe"], self.recipe.source)
+            raise TrainError(f"{path}: was made with another recipe ({text}); another --out starts anew")
+        if value["teacher"] != self.teacher_key:
+            raise TrainError(f"{self.recipe.distillation.teacher}: is not the teacher that the run began with")
         for name in ("batch", "seed"):
-            if value[name] != getattr(args, name):
+            if value[name] != getattr(self.recipe, name):
                 raise TrainError(f"{path}: was made with --{name} {value[name]}, not {getattr(args, name)}")
         final = {**value["config"], "input_size": list(value.get("final_size", self.config.input_size))}
         if final != self.config.to_json():
@@ -245,7 +341,7 @@ class Trainer:
             ("annotation_offset", labels.annotation_offset, self.labels.annotation_offset),
         ):
             if before != now:
-                raise TrainError(f"{args.labels}: {what} {before} when the run began, now {now}; another --out starts anew")
+                raise TrainError(f"{args.labels or args.config}: {what} {before} when the run began, now {now}; another --out starts anew")
         if value.get("label_map") != (self.label_map.to_json() if self.label_map else None):
             raise TrainError(f"{path}: was made with another --label-map, or with none; another --out starts anew")
         if value.get("images", len(self.train_set)) != len(self.train_set):
@@ -258,7 +354,10 @@ class Trainer:
         """Whether epochs are left; a finished run that is asked for more gets a schedule for them. Says what it does."""
         if not self.history or self.step or self.epochs_left():
             return True
-        done, wanted = self.epochs_done(), (self.args.epochs, self.args.full_epochs)
+        if self.recipe.source:
+            say(f"nothing left to do: the run is finished, {sum(self.done)} epochs; another --out starts anew")
+            return False
+        done, wanted = self.done, [phase.epochs for phase in self.phases]
         more = [max(0, want - asked) for want, asked in zip(wanted, self.asked or done)]
         anew = f"--init {self.out / 'best.pth'} with another --out starts anew from its weights"
         if not any(more):
@@ -288,30 +387,69 @@ class Trainer:
 
     def rate(self):
         """Learning rate now: linear warm-up, then poly in `progress` (0 at the start, 1 at the end)."""
-        warm = min(1.0, (self.steps_done + 1) / max(1, self.args.warmup))
-        return self.args.lr * warm * max(0.0, 1 - self.progress) ** self.args.power
+        warm = min(1.0, (self.steps_done + 1) / max(1, self.recipe.warmup))
+        return self.recipe.lr * self.phase_lr() * warm * max(0.0, 1 - self.progress) ** self.recipe.power
 
-    def batch(self, indices):
-        scale = self.args.full_scale if self.phase == 1 else self.args.scale
-        settings = Augmentation(tuple(scale), self.args.color, self.args.sharpness)
-        pairs = []
-        for i in indices:
-            generator = np.random.default_rng((self.args.seed, self.epoch, i))
-            pairs.append(augment(*self.train_set.items[i], self.size, settings, generator))
-        images, targets = zip(*pairs)
-        images = torch.stack(images).to(self.device).contiguous(memory_format=torch.channels_last)
-        return images, torch.stack(targets).to(self.device)
+    def phase_lr(self):
+        return self.phases[self.phase].lr
 
-    def update(self, indices):
+    def batch(self, part):
+        """The images of a step and what belongs to them: tensors by name. `part`: [(place in the epoch, set, index)]."""
+        settings = replace(self.recipe.augmentation, scale=tuple(self.phases[self.phase].scale))
+        patches, trust = [], []
+        for place, name, index in part:
+            generator = np.random.default_rng((self.recipe.seed, self.epoch, place))
+            patch = augment(self.train_set.sample(name, index), self.size, settings, generator, self.rarity)
+            patches.append(patch)
+            trust.append(self.trust_of(name, patch))
+        images = torch.stack([p.image for p in patches]).to(self.device).contiguous(memory_format=torch.channels_last)
+        out = {"images": images, "targets": torch.stack([p.label for p in patches]).to(self.device), "trust": None}
+        if any(t is not None for t in trust):
+            ones = torch.ones(self.size)
+            out["trust"] = torch.stack([ones if t is None else t for t in trust]).to(self.device)
+        if self.teacher is None and self.recipe.distillation.weight and any(p.soft is not None for p in patches):
+            none = torch.zeros_like(next(p.soft for p in patches if p.soft is not None))
+            soft = torch.stack([none if p.soft is None else p.soft for p in patches]) * self.gains[:, None, None]
+            out["soft"] = (soft / soft.sum(1, keepdim=True).clamp(min=1e-6)).to(self.device)
+        return out
+
+    def trust_of(self, name, patch):
+        """Weight of each pixel: its trust times its class's factor in that set; none where all count alike."""
+        source = self.recipe.sets.get(name)
+        if source is None or not (source.class_weights or (source.trust and self.recipe.loss.trust)):
+            return None
+        out = patch.trust.float() / 255 if self.recipe.loss.trust else torch.ones(self.size)
+        if source.class_weights:
+            factors = torch.ones(256)
+            for class_name, factor in source.class_weights.items():
+                factors[self.labels.names.index(class_name)] = factor
+            out = out * factors[patch.label.long()]
+        return out
+
+    def loss_of(self, logits, batch):
+        loss, distillation = self.recipe.loss, self.recipe.distillation
+        out = segmentation_loss(logits, batch["targets"], self.weights, loss.stride, loss.lovasz, loss.hard, batch["trust"],
+                                loss.boundary)  # fmt: skip
+        if self.auxiliary:
+            out = out + loss.deep * self.auxiliary.loss(batch["targets"], self.weights)
+        soft = batch.get("soft")
+        if self.teacher is not None:
+            with torch.no_grad():
+                soft = self.teacher(batch["images"]).float().softmax(1)
+        if distillation.weight and soft is not None:
+            out = out + distillation.weight * distillation_loss(logits, soft, batch["targets"], distillation.agreeing)
+        return out
+
+    def update(self, part):
         """One optimiser step; returns the loss."""
         rate = self.rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        images, targets = self.batch(indices)
+        batch = self.batch(part)
         self.model.train()
         try:
             with torch.autocast(torch.device(self.device).type, enabled=self.mixed):
-                logits = self.model(images)
+                logits = self.model(batch["images"])
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
@@ -319,16 +457,14 @@ class Trainer:
                 f"one image a step at {self.size[0]}x{self.size[1]}: the deepest maps are one pixel, and BatchNorm "
                 "needs two values; take --batch 2 (and two images) or more, or a larger input_size"
             ) from None
-        loss = segmentation_loss(
-            logits.float(), targets, self.weights, self.args.loss_stride, self.args.lovasz, self.args.hard
-        )
+        loss = self.loss_of(logits.float(), batch)
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        decay = min(self.args.ema, (1 + self.steps_done) / (10 + self.steps_done))
+        decay = min(self.recipe.ema, (1 + self.steps_done) / (10 + self.steps_done))
         with torch.no_grad():
             source = self.model.state_dict()
             for name, value in self.ema.state_dict().items():
@@ -338,36 +474,41 @@ class Trainer:
     def epochs_left(self):
         return sum(self.plan[self.phase :])
 
-    def epochs_done(self):
-        """At half size and at full size."""
-        full = sum((row["height"], row["width"]) == tuple(self.config.input_size) for row in self.history)
-        return [len(self.history) - full, full]
+    def epochs_to_the_end(self):
+        """Epochs over which the learning rate falls: those left up to the next phase that restarts it."""
+        after = range(self.phase + 1, len(self.phases))
+        end = next((i for i in after if self.phases[i].restarts and self.plan[i]), len(self.phases))
+        return sum(self.plan[self.phase : end])
 
     def make_plan(self):
-        """Epochs still to do in each phase; fewer in both, in proportion, when the deadline asks for it."""
-        done = self.epochs_done()
-        self.plan = [max(0, want - have) for want, have in zip((self.args.epochs, self.args.full_epochs), done)]
-        if self.phase == 1:
-            self.plan[0] = 0
-        measured = self.seconds_per_epoch[self.phase]
+        """Epochs still to do in each phase; fewer in all, in proportion, when the deadline asks for it."""
+        now = self.phase
+        self.plan = [max(0, phase.epochs - done) for phase, done in zip(self.phases, self.done)]
+        self.plan[:now] = [0] * now
+        measured = self.seconds_per_epoch[now]
         if self.args.deadline is not None and measured is not None:
-            ratio = np.prod(self.config.input_size) / np.prod(half_size(self.config.input_size))
-            full_cost = self.seconds_per_epoch[1] or measured * ratio * 1.05
-            half_cost = measured if self.phase == 0 else 0
+            costs = [self.seconds_per_epoch[i] or measured * np.prod(phase.size) / np.prod(self.size) * 1.05
+                     for i, phase in enumerate(self.phases)]  # fmt: skip
+            costs[now] = measured
             left = self.args.deadline - time.time()
-            share = max(0.0, left / max(1e-9, self.plan[1] * full_cost + self.plan[0] * half_cost))
+            share = max(0.0, left / max(1e-9, sum(count * cost for count, cost in zip(self.plan, costs))))
             if share < 1:
-                self.plan[1] = int(self.plan[1] * share)
-                if self.phase == 0:
-                    self.plan[0] = int(max(0.0, left - self.plan[1] * full_cost) / measured)
-        self.plan[self.phase] = max(1, self.plan[self.phase])
+                later = range(now + 1, len(self.plan))
+                for i in later:
+                    self.plan[i] = int(self.plan[i] * share)
+                self.plan[now] = int(max(0.0, left - sum(self.plan[i] * costs[i] for i in later)) / measured)
+        self.plan[now] = max(1, self.plan[now])
 
     def epoch_order(self):
-        return np.random.default_rng((self.args.seed, self.epoch)).permutation(len(self.train_set)).tolist()
+        """[(place, set, index)] of the running epoch."""
+        generator = np.random.default_rng((self.recipe.seed, self.epoch))
+        count = self.recipe.epoch_images or len(self.train_set)
+        order = self.train_set.order(self.phases[self.phase].sets, count, self.recipe.balance, generator)
+        return [(place, *image) for place, image in enumerate(order)]
 
     def batches(self, order):
         """The images of each step. A last one alone joins those before it: BatchNorm can't do with one of one pixel."""
-        size = self.args.batch
+        size = self.recipe.batch
         parts = [order[i : i + size] for i in range(0, len(order), size)]
         if size > 1 and len(parts) > 1 and len(parts[-1]) == 1:
             parts[-2:] = [parts[-2] + parts[-1]]
@@ -378,12 +519,11 @@ class Trainer:
         losses, shown, first = self.losses, 0.0, self.step
         while self.step < self.steps_per_epoch:
             step_began = time.time()
-            indices = parts[self.step]
-            losses.append(self.update(indices))
+            losses.append(self.update(parts[self.step]))
             if not math.isfinite(losses[-1]):
                 raise TrainError(f"loss is {losses[-1]} at epoch {self.epoch}, step {self.step}: lower --lr")
-            images += len(indices)
-            steps_left = self.epochs_left() * self.steps_per_epoch - self.step
+            images += len(parts[self.step])
+            steps_left = self.epochs_to_the_end() * self.steps_per_epoch - self.step
             self.progress += (1 - self.progress) / steps_left
             self.step += 1
             self.steps_done += 1
@@ -391,7 +531,7 @@ class Trainer:
             if time.time() - shown > (0.5 if sys.stderr.isatty() else 30):
                 shown = time.time()
                 self.show(losses, images / (shown - began))
-            if self.step % self.args.save_every == 0 and self.step < self.steps_per_epoch:
+            if self.step % self.recipe.save_every == 0 and self.step < self.steps_per_epoch:
                 self.save()
         if first == 0:
             took, before = time.time() - began, self.seconds_per_epoch[self.phase]
@@ -400,11 +540,11 @@ class Trainer:
 
     def show(self, losses, speed):
         recent = losses[-20:]
-        pace = self.seconds_per_epoch[self.phase] or len(self.train_set) / speed
+        pace = self.seconds_per_epoch[self.phase] or self.steps_per_epoch * self.recipe.batch / speed
         left = pace * (self.plan[self.phase] - self.step / self.steps_per_epoch)
-        if self.phase == 0:
-            ratio = np.prod(self.config.input_size) / np.prod(self.size)
-            left += self.plan[1] * (self.seconds_per_epoch[1] or pace * ratio)
+        for i in range(self.phase + 1, len(self.phases)):
+            ratio = np.prod(self.phases[i].size) / np.prod(self.size)
+            left += self.plan[i] * (self.seconds_per_epoch[i] or pace * ratio)
         line = (f"epoch {self.epoch + 1}/{self.epoch + self.epochs_left()} step {self.step}/{self.steps_per_epoch} "
                 f"{self.size[0]}x{self.size[1]} loss {sum(recent) / len(recent):.4f} lr {self.rate():.2e} "
                 f"{speed:.1f} images/s left {datetime.timedelta(seconds=int(left))}")  # fmt: skip
@@ -414,7 +554,10 @@ class Trainer:
     # -- the whole run -----------------------------------------------------------------------------------------
 
     def validate(self):
-        result = evaluate(self.ema, self.val_set.items, self.labels.names, self.size, self.device)
+        """Figures of the averaged weights by validation set; those that are best on the first set are kept."""
+        results = {name: evaluate(self.ema, val.items(), self.labels.names, self.size, self.device)
+                   for name, val in self.val_sets.items()}  # fmt: skip
+        result = next(iter(results.values()))
         if result["miou"] > self.best:
             self.best = result["miou"]
             metrics = {k: result[k] for k in ("miou", "mean_accuracy", "pixel_accuracy", "classes")}
@@ -423,10 +566,10 @@ class Trainer:
                 {"state_dict": self.ema.state_dict(), "config": self.ema.config.to_json(),
                  "labels": self.labels.to_json(), "metrics": metrics}, self.out / "best.pth",
             )  # fmt: skip
-        return result
+        return results
 
     def run(self):
-        self.asked = [self.args.epochs, self.args.full_epochs]
+        self.asked = [phase.epochs for phase in self.phases]
         while True:
             self.make_plan()
             loss, speed = self.run_epoch()
@@ -435,23 +578,32 @@ class Trainer:
             rate = self.rate()
             self.epoch, self.step = self.epoch + 1, 0
             self.plan[self.phase] -= 1
+            self.done[self.phase] += 1
             row = {
-                "epoch": self.epoch, "height": size[0], "width": size[1], "loss": round(loss, 5), "lr": round(rate, 8),
+                "epoch": self.epoch, "phase": self.phases[self.phase].name, "height": size[0], "width": size[1], "loss": round(loss, 5), "lr": round(rate, 8),
                 "images_per_s": round(speed, 2), "hours": round(self.spent / 3600, 4),
                 "val_miou": "", "val_accuracy": "",
             }  # fmt: skip
+            others = list(self.val_sets)[1:]
+            row.update({f"{name}_miou": "" for name in others})
             last = self.plan[self.phase] == 0
-            if last or self.epoch % self.args.val_every == 0:
-                result = self.validate()
-                row.update(val_miou=round(result["miou"], 5), val_accuracy=round(result["pixel_accuracy"], 5))
-            if last and self.phase == 0 and self.plan[1]:
-                self.best = -1.0  # from here on the best is the best at full size
-                self.enter_phase(1)
+            if last or self.epoch % self.recipe.val_every == 0:
+                results = self.validate()
+                first = next(iter(results.values()))
+                row.update(val_miou=round(first["miou"], 5), val_accuracy=round(first["pixel_accuracy"], 5))
+                row.update({f"{name}_miou": round(results[name]["miou"], 5) for name in others})
+            following = next((i for i in range(self.phase + 1, len(self.phases)) if self.plan[i]), None)
+            if last and following is not None:
+                if tuple(self.phases[following].size) != self.size:
+                    self.best = -1.0  # from here on the best is the best at this size
+                self.enter_phase(following)
+                if self.phases[following].restarts:
+                    self.progress = 0.0
                 last = False
             self.history.append(row)
             measured = f" val mIoU {row['val_miou']}" if row["val_miou"] != "" else ""
             say(f"{chr(13) + chr(27) + '[K' if sys.stderr.isatty() else ''}epoch {row['epoch']} loss {row['loss']}{measured}")
             self.save()
-            write_log(self.out, self.history, self.config.input_size[0])
+            write_log(self.out, self.history)
             if last:
                 return
