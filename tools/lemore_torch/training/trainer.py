@@ -25,7 +25,7 @@ from .log import write_log
 from .sets import Mixture, PreparedSet, SegmentationSet
 
 COUNTERS = (  # what a checkpoint holds beside tensors
-    "phase", "epoch", "step", "steps_done", "progress", "spent", "best", "plan", "seconds_per_epoch", "losses",
+    "phase", "epoch", "step", "steps_done", "progress", "spent", "spent_cpu", "best", "plan", "seconds_per_epoch", "losses",
     "history", "asked", "done",
 )  # fmt: skip
 
@@ -160,7 +160,7 @@ class Trainer:
         self.asked = None  # the epochs of each phase in the command that ran last
         self.seconds_per_epoch = [None] * len(self.phases)
         self.phase, self.epoch, self.step, self.steps_done = -1, 0, 0, 0
-        self.progress, self.spent, self.best = 0.0, 0.0, -1.0
+        self.progress, self.spent, self.spent_cpu, self.best = 0.0, 0.0, 0.0, -1.0
         self.history, self.losses = [], []  # a row an epoch; the losses of the running epoch
         self.auxiliary = None
         self.enter_phase(next(i for i, epochs in enumerate(self.plan) if epochs))
@@ -418,7 +418,7 @@ class Trainer:
         source = self.recipe.sets.get(name)
         if source is None or not (source.class_weights or (source.trust and self.recipe.loss.trust)):
             return None
-        out = patch.trust.float() / 255 if self.recipe.loss.trust else torch.ones(self.size)
+        out = patch.trust.float() / 255 if self.recipe.loss.trust else torch.ones(patch.label.shape)
         if source.class_weights:
             factors = torch.ones(256)
             for class_name, factor in source.class_weights.items():
@@ -518,7 +518,7 @@ class Trainer:
         parts, began, images = self.batches(self.epoch_order()), time.time(), 0
         losses, shown, first = self.losses, 0.0, self.step
         while self.step < self.steps_per_epoch:
-            step_began = time.time()
+            step_began, cpu_began = time.time(), time.process_time()
             losses.append(self.update(parts[self.step]))
             if not math.isfinite(losses[-1]):
                 raise TrainError(f"loss is {losses[-1]} at epoch {self.epoch}, step {self.step}: lower --lr")
@@ -528,6 +528,7 @@ class Trainer:
             self.step += 1
             self.steps_done += 1
             self.spent += time.time() - step_began
+            self.spent_cpu += time.process_time() - cpu_began
             if time.time() - shown > (0.5 if sys.stderr.isatty() else 30):
                 shown = time.time()
                 self.show(losses, images / (shown - began))
@@ -580,8 +581,9 @@ class Trainer:
             self.plan[self.phase] -= 1
             self.done[self.phase] += 1
             row = {
-                "epoch": self.epoch, "phase": self.phases[self.phase].name, "height": size[0], "width": size[1], "loss": round(loss, 5), "lr": round(rate, 8),
-                "images_per_s": round(speed, 2), "hours": round(self.spent / 3600, 4),
+                "epoch": self.epoch, "phase": self.phases[self.phase].name, "height": size[0], "width": size[1],
+                "loss": round(loss, 5), "lr": round(rate, 8), "images_per_s": round(speed, 2),
+                "hours": round(self.spent / 3600, 4), "cpu_hours": round(self.spent_cpu / 3600, 4),
                 "val_miou": "", "val_accuracy": "",
             }  # fmt: skip
             others = list(self.val_sets)[1:]
