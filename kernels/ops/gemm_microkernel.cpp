@@ -207,7 +207,9 @@ __attribute__((noinline)) size_t gemm_microkernel(const Product& p, const float*
 template <size_t nv>
 void gemm_columns(const Product& p, const float* rhs, size_t row, size_t row_end, size_t col, size_t last) {
   constexpr size_t mr = tile_rows(nv);
-  row = gemm_microkernel<mr, nv>(p, rhs, row, row_end, col, last);
+  // Two rows alone wait for their own sums and take as long as four: of a last 6 + 2, rather 4 + 4.
+  const size_t rows = row_end - row, fours = !k_small_code && mr == 6 && rows % 6 == 2 && rows >= 8 ? 8 : 0;
+  row = gemm_microkernel<mr, nv>(p, rhs, row, row_end - fours, col, last);
   if (mr > 8 && row_end - row >= 8) row = gemm_microkernel<8, nv>(p, rhs, row, row_end, col, last);
   if (mr > 4 && row_end - row >= 4) row = gemm_microkernel<4, nv>(p, rhs, row, row_end, col, last);
   if (row_end - row >= 2) row = gemm_microkernel<2, nv>(p, rhs, row, row_end, col, last);
