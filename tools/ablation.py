@@ -20,6 +20,7 @@ from lemore_torch.options import Parser, integer
 
 TRAIN = Path(__file__).resolve().parent / "train.py"
 BASE = "as it is"
+BEGIN, END = "<!-- ablation: written by tools/ablation.py --page -->", "<!-- end of ablation -->"
 
 
 def arguments(argv=None):
@@ -31,6 +32,7 @@ def arguments(argv=None):
     add("--out", default="runs/ablation", help="a folder for each run")
     add("--threads", type=integer(0, 1024), default=1, help="CPU threads")
     add("--table", action="store_true", help="run nothing: print what is measured so far, as Markdown")
+    add("--page", metavar="FILE", help="put the table into this Markdown file, between its two ablation comments")
     return parser.parse_args(argv)
 
 
@@ -104,6 +106,17 @@ def table(found, names):
     return "\n".join(lines)
 
 
+def into_page(path, text):
+    """Puts `text` between the comments of a page."""
+    page = Path(path).read_text(encoding="utf-8")
+    if not (page.count(BEGIN) == page.count(END) == 1 and page.index(BEGIN) < page.index(END)):
+        raise fields.FieldError(f"{path}: expected '{BEGIN}' once and '{END}' once after it")
+    before, rest = page.split(BEGIN)
+    temporary = Path(path).with_name(f".{Path(path).name}.tmp")
+    temporary.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    os.replace(temporary, path)
+
+
 def main(argv=None):
     args = arguments(argv)
     try:
@@ -114,7 +127,14 @@ def main(argv=None):
     done = True
     if not args.table:
         done = all([run(args, name, *what) for name, what in runs.items()])
-    print(table(results(args.out, runs), runs))
+    measured = table(results(args.out, runs), runs)
+    print(measured)
+    try:
+        if args.page:
+            into_page(args.page, measured)
+    except (fields.FieldError, OSError) as error:
+        print(f"ablation.py: {error}", file=sys.stderr)
+        return 1
     return 0 if done else 1
 
 

@@ -128,6 +128,14 @@ def test_killed_and_resumed_is_the_same(value, data, tmp_path):
     assert convert.main([str(broken / "best.pth"), "-o", str(tmp_path / "m.safetensors"), "--license", "x"]) == 0
 
 
+def test_workers_change_nothing(value, data, tmp_path):
+    value["phases"] = [{**value["phases"][0], "epochs": 1}]
+    assert train.main(command(value, data, tmp_path / "none")) == 0
+    assert train.main(command(value, data, tmp_path / "two", "--workers", "2")) == 0
+    one, other = (load_checkpoint(tmp_path / name / "last.pth")["model_now"] for name in ("none", "two"))
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
 def test_learning_rate_restarts(value, data, tmp_path):
     value.update(warmup=0, epoch_images=4)
     assert train.main(command(value, data, tmp_path / "run")) == 0
@@ -150,7 +158,7 @@ def test_taught_by_another_network(value, data, tmp_path, capsys):
     best = tmp_path / "teacher" / "best.pth"
     value["distillation"] = {"weight": 1.0, "teacher": str(best), "agreeing": False}
     pupil = trainer(value, data, tmp_path / "pupil")
-    batch = pupil.batch(pupil.batches(pupil.epoch_order())[0])
+    batch = next(pupil.batches_of(pupil.batches(pupil.epoch_order())))
     pupil.auxiliary, logits = None, pupil.teacher(batch["images"])
     others = torch.randn(logits.shape, generator=torch.Generator().manual_seed(0))
     apart = [float(pupil.loss_of(x, batch)) for x in (logits, others)]
@@ -335,7 +343,7 @@ def test_distillation_where_the_teacher_agrees():
 
 def test_deep_supervision_teaches_the_stages(value, data, tmp_path):
     one = trainer(value, data, tmp_path / "run")
-    batch = one.batch(one.batches(one.epoch_order())[0])
+    batch = next(one.batches_of(one.batches(one.epoch_order())))
     one.model.train()
     one.model(batch["images"])
     one.auxiliary.loss(batch["targets"], one.weights).backward()
@@ -413,6 +421,15 @@ def test_ablation_goes_on_where_it_was(value, data, tmp_path, capsys):
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     args = ["--config", str(tmp_path / "recipe.json"), "--plan", str(tmp_path / "plan.json"), "--data", str(data), "--out",
             str(tmp_path / "runs")]  # fmt: skip
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{ablation.BEGIN}\nold\n{ablation.END}\nafter\n")
+    assert ablation.main([*args, "--table", "--page", str(page)]) == 0
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    assert text.count("not measured yet") == 3
+    page.write_text("no comments")
+    assert ablation.main([*args, "--table", "--page", str(page)]) == 1 and page.read_text() == "no comments"
+    capsys.readouterr()
     assert ablation.main([*args, "--table"]) == 0
     assert capsys.readouterr().out.count("not measured yet") == 3
     assert ablation.main(args) == 0

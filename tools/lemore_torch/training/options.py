@@ -12,7 +12,7 @@ from ..fields import FieldError
 from . import recipe
 from ..options import Parser, add_pairing, integer, number, size
 
-BESIDE_A_RECIPE = ("--config", "--set", "--data", "--cache", "--out", "--resume", "--threads", "--device")
+BESIDE_A_RECIPE = ("--config", "--set", "--data", "--cache", "--out", "--resume", "--threads", "--workers", "--device")
 
 
 def _moment(text):
@@ -46,7 +46,7 @@ def arguments(description, argv=None):
     add("--label-map", metavar="FILE", help="what values or colours of the label pictures mean (docs/images.md)")
     add_pairing(parser)
     add("--config", metavar="FILE", help="network configuration (default: that of --init, with the classes of --labels), or a "
-        "recipe, which states all but --data, --out, --resume, --cache, --threads and --device")  # fmt: skip
+        "recipe, which states all but --data, --cache, --out, --resume, --threads, --workers and --device")  # fmt: skip
     add("--set", action="append", default=[], metavar="FIELD=JSON", help="changes a field of the recipe: loss.lovasz=0")
     add("--cache", metavar="DIR", help="where a recipe's data sets are kept decoded (default: cache in the run folder)")
     add("--size", type=size, metavar="HxW", help="final size of the network's input (default: the configuration's)")
@@ -75,6 +75,7 @@ def arguments(description, argv=None):
     add("--save-every", type=integer(1, 10**9), default=500, help="steps between checkpoints inside an epoch")
     add("--seed", type=integer(0, 2**63 - 1), default=0, help="of everything random")
     add("--threads", type=integer(0, 1024), default=0, help="CPU threads (default: as PyTorch chooses)")
+    add("--workers", type=integer(0, 256), default=0, help="processes that prepare batches; the result is the same")
     add("--device", type=_device, default="auto", help="cpu, cuda, cuda:N or auto")
     argv = sys.argv[1:] if argv is None else list(argv)
     args = parser.parse_args(argv)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader, Dataset
 
 from .. import checkpoint, loading, networks, starting
 from ..data import Labels, load_label_map
@@ -119,6 +120,19 @@ class Auxiliary(torch.nn.Module):
             losses.append(cross_entropy(head(features).float(), sampled(target, stride, features.shape[2:]), weights))
         self.outputs.clear()
         return sum(losses) / len(losses)
+
+
+class Steps(Dataset):
+    """The batches of an epoch's steps, for a DataLoader."""
+
+    def __init__(self, trainer, parts):
+        self.trainer, self.parts = trainer, parts
+
+    def __len__(self):
+        return len(self.parts)
+
+    def __getitem__(self, index):
+        return self.trainer.batch(self.parts[index])
 
 
 class Trainer:
@@ -272,7 +286,7 @@ class Trainer:
         say(starting.initialise(self.model, path, key))
         if loading.read(path, key).folded:
             parts = self.batches(self.epoch_order())[:SETTLING]
-            starting.settle_norms(self.model, (self.batch(part)["images"] for part in parts))
+            starting.settle_norms(self.model, (batch["images"] for batch in self.batches_of(parts)))
         self.ema.load_state_dict(self.model.state_dict())
 
     # -- checkpoints -------------------------------------------------------------------------------------------
@@ -402,16 +416,24 @@ class Trainer:
             patch = augment(self.train_set.sample(name, index), self.size, settings, generator, self.rarity)
             patches.append(patch)
             trust.append(self.trust_of(name, patch))
-        images = torch.stack([p.image for p in patches]).to(self.device).contiguous(memory_format=torch.channels_last)
-        out = {"images": images, "targets": torch.stack([p.label for p in patches]).to(self.device), "trust": None}
+        out = {"images": torch.stack([p.image for p in patches]), "targets": torch.stack([p.label for p in patches])}
         if any(t is not None for t in trust):
-            ones = torch.ones(self.size)
-            out["trust"] = torch.stack([ones if t is None else t for t in trust]).to(self.device)
-        if self.teacher is None and self.recipe.distillation.weight and any(p.soft is not None for p in patches):
+            out["trust"] = torch.stack([torch.ones(self.size) if t is None else t for t in trust])
+        if not self.recipe.distillation.teacher and any(p.soft is not None for p in patches):
             none = torch.zeros_like(next(p.soft for p in patches if p.soft is not None))
             soft = torch.stack([none if p.soft is None else p.soft for p in patches]) * self.gains[:, None, None]
-            out["soft"] = (soft / soft.sum(1, keepdim=True).clamp(min=1e-6)).to(self.device)
+            out["soft"] = soft / soft.sum(1, keepdim=True).clamp(min=1e-6)
         return out
+
+    def batches_of(self, parts):
+        """The batch of each part, made ahead by --workers processes where there are any."""
+        made = map(self.batch, parts)
+        if self.args.workers:
+            made = DataLoader(Steps(self, parts), batch_size=None, num_workers=self.args.workers, pin_memory=self.mixed,
+                              generator=torch.Generator())  # fmt: skip
+        for batch in made:
+            batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
+            yield {**batch, "images": batch["images"].contiguous(memory_format=torch.channels_last)}
 
     def trust_of(self, name, patch):
         """Weight of each pixel: its trust times its class's factor in that set; none where all count alike."""
@@ -428,8 +450,8 @@ class Trainer:
 
     def loss_of(self, logits, batch):
         loss, distillation = self.recipe.loss, self.recipe.distillation
-        out = segmentation_loss(logits, batch["targets"], self.weights, loss.stride, loss.lovasz, loss.hard, batch["trust"],
-                                loss.boundary)  # fmt: skip
+        out = segmentation_loss(logits, batch["targets"], self.weights, loss.stride, loss.lovasz, loss.hard,
+                                batch.get("trust"), loss.boundary)  # fmt: skip
         if self.auxiliary:
             out = out + loss.deep * self.auxiliary.loss(batch["targets"], self.weights)
         soft = batch.get("soft")
@@ -440,12 +462,11 @@ class Trainer:
             out = out + distillation.weight * distillation_loss(logits, soft, batch["targets"], distillation.agreeing)
         return out
 
-    def update(self, part):
+    def update(self, batch):
         """One optimiser step; returns the loss."""
         rate = self.rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        batch = self.batch(part)
         self.model.train()
         try:
             with torch.autocast(torch.device(self.device).type, enabled=self.mixed):
@@ -517,12 +538,12 @@ class Trainer:
     def run_epoch(self):
         parts, began, images = self.batches(self.epoch_order()), time.time(), 0
         losses, shown, first = self.losses, 0.0, self.step
-        while self.step < self.steps_per_epoch:
-            step_began, cpu_began = time.time(), time.process_time()
-            losses.append(self.update(parts[self.step]))
+        step_began, cpu_began = time.time(), time.process_time()
+        for batch in self.batches_of(parts[first:]):
+            losses.append(self.update(batch))
             if not math.isfinite(losses[-1]):
                 raise TrainError(f"loss is {losses[-1]} at epoch {self.epoch}, step {self.step}: lower --lr")
-            images += len(parts[self.step])
+            images += len(batch["images"])
             steps_left = self.epochs_to_the_end() * self.steps_per_epoch - self.step
             self.progress += (1 - self.progress) / steps_left
             self.step += 1
@@ -534,6 +555,7 @@ class Trainer:
                 self.show(losses, images / (shown - began))
             if self.step % self.recipe.save_every == 0 and self.step < self.steps_per_epoch:
                 self.save()
+            step_began, cpu_began = time.time(), time.process_time()
         if first == 0:
             took, before = time.time() - began, self.seconds_per_epoch[self.phase]
             self.seconds_per_epoch[self.phase] = took if before is None else 0.6 * before + 0.4 * took
