@@ -3,6 +3,7 @@
 import copy
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -220,8 +221,6 @@ def test_balance_draws_rare_classes_more_often(value, data, tmp_path):
     (lambda f: np.savez(f / "own-soft" / "000.npz", other=np.zeros(3)), "000.npz"),
 ])  # fmt: skip
 def test_damaged_sets_are_one_line(spoil, named, value, data, tmp_path, capsys):
-    import shutil
-
     copied = shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("cache"))
     spoil(copied)
     assert train.main(command(value, copied, tmp_path / "run")) == 1
@@ -387,6 +386,13 @@ def test_options_that_the_recipe_states(more, value, data, tmp_path, capsys):
     with pytest.raises(SystemExit):
         train.main(command(value, data, tmp_path / "run", *more))
     assert f"{more[0].split('=')[0]}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more, named", [(("--set", "lr=1"), "--set"), (("--cache", "x"), "--cache"), ((), "--data")])
+def test_options_for_recipes_only(more, named, data, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        train.main(["--config", str(data / "network.json"), "--out", str(tmp_path / "run"), *more])
+    assert named in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["camvid", "camvid-small"])

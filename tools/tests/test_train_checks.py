@@ -69,7 +69,7 @@ def one_line(capsys):
 # -- options --------------------------------------------------------------------------------------------------------
 
 WHOLE = {"--epochs": "0", "--full-epochs": "0", "--batch": "1", "--warmup": "0", "--loss-stride": "1", "--val-every": "1",
-         "--save-every": "1", "--seed": "0", "--threads": "0"}  # fmt: skip
+         "--save-every": "1", "--seed": "0", "--threads": "0", "--workers": "0"}  # fmt: skip
 REAL = ["--lr", "--weight-decay", "--power", "--ema", "--color", "--sharpness", "--weight-power", "--lovasz", "--hard"]
 WRONG = (
     [(name, (value,)) for name in WHOLE for value in ("-1", "1.5", "nan", "x", "", "1" + "0" * 30)]
