@@ -15,7 +15,7 @@ std::vector<unsigned char> segment(const lemore::Model& model, int width) {
   std::vector<unsigned char> pixels(240 * row), labels(240 * row);
   for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<unsigned char>(255 - i / row);
   lemore::SegmenterOptions options;
-  options.mode = lemore::Mode::keep;
+  options.mode = lemore::Mode::native;
   options.threads = 1;  // the threads are the server's
   auto segmenter = lemore::Segmenter::create(model, options);
   if (!segmenter.ok()) return {};

@@ -158,6 +158,20 @@ LEMORE_API lemore_code lemore_model_from_memory(const void* data, size_t size, c
                                                 lemore_model** model, lemore_error* error);
 LEMORE_API void lemore_model_free(lemore_model* model);
 
+/* With which arithmetic an image is resized. */
+typedef enum lemore_resize_rule {
+  LEMORE_BILINEAR = 0, /* in floats, half-pixel centres, no antialiasing */
+  LEMORE_OPENCV = 1,   /* 8-bit pixels as cv2.resize with INTER_LINEAR gives them */
+  LEMORE_PILLOW = 2    /* 8-bit pixels as Pillow's BILINEAR gives them, which antialiases */
+} lemore_resize_rule;
+
+/* To which size an image is resized. */
+typedef enum lemore_size_rule {
+  LEMORE_SIZE_EXACT = 0, /* the model's input size */
+  LEMORE_SIZE_FIT = 1,   /* as large as fits into fit_long x fit_short, the ratio kept */
+  LEMORE_SIZE_NATIVE = 2 /* its own */
+} lemore_size_rule;
+
 typedef struct lemore_model_info {
   size_t struct_size;
   const char* architecture;
@@ -177,6 +191,14 @@ typedef struct lemore_model_info {
   const char* metrics_json;
   uint64_t trained_parameters; /* as the paper counts */
   uint64_t weight_bytes;
+  int min_side; /* smallest height and width the network can run at */
+  /* How the authors of the weights test; lemore_segmenter_create with mode `tested_mode` does the same. */
+  int resize_rule;                 /* a lemore_resize_rule */
+  int size_rule;                   /* a lemore_size_rule */
+  int fit_long, fit_short;         /* LEMORE_SIZE_FIT: most pixels of the longer and of the shorter side, else 0 */
+  int divisor;                     /* each side goes up to a multiple of this, in the same resize */
+  int tested_mode;                 /* a lemore_mode; windows have the size height x width */
+  int stride_height, stride_width; /* of windows; 0 where the authors use none */
 } lemore_model_info;
 
 /* Fills `info`, whose struct_size the caller has set. */
@@ -223,7 +245,7 @@ typedef struct lemore_session_options {
 LEMORE_API lemore_code lemore_session_arena_bytes(const lemore_model* model, const lemore_session_options* options,
                                                   size_t* bytes, lemore_error* error);
 /* Plans, allocates and starts threads, so that a run need not.
- * Errors: LEMORE_INVALID_SHAPE (less than 32 or more than 16384 pixels a side), LEMORE_INVALID_ARGUMENT,
+ * Errors: LEMORE_INVALID_SHAPE (less than the model's min_side or more than 16384 pixels a side), LEMORE_INVALID_ARGUMENT,
  * LEMORE_UNSUPPORTED (isa), LEMORE_OUT_OF_MEMORY. */
 LEMORE_API lemore_code lemore_session_create(const lemore_model* model, const lemore_session_options* options,
                                              lemore_session** session, lemore_error* error);
@@ -301,15 +323,16 @@ LEMORE_API lemore_code lemore_session_get_step(const lemore_session* session, si
 typedef struct lemore_segmenter lemore_segmenter;
 
 typedef enum lemore_mode {
-  LEMORE_WHOLE = 0, /* the image is resized to the model's input size */
-  LEMORE_KEEP = 1,  /* the network runs at the image's own size */
-  LEMORE_SLIDE = 2  /* the network runs on windows of the input size; overlapping logits are averaged */
+  LEMORE_WHOLE = 0,  /* the image is resized as the model says, mostly to its input size */
+  LEMORE_NATIVE = 1, /* the network runs at the image's own size */
+  LEMORE_SLIDE = 2,  /* the network runs on windows of the input size; overlapping logits are averaged */
+  LEMORE_KEEP = 1    /* what LEMORE_NATIVE was called before */
 } lemore_mode;
 
 typedef struct lemore_segmenter_options {
   size_t struct_size;
   int mode;                        /* a lemore_mode */
-  int stride_height, stride_width; /* slide; both 0: two thirds of the window */
+  int stride_height, stride_width; /* slide; both 0: the model's own, or else two thirds of the window */
   int threads;                     /* this and the next three are as in lemore_session_options */
   lemore_parallel_for parallel_for;
   const char* isa;
@@ -323,7 +346,7 @@ typedef struct lemore_segmenter_options {
 
 /* The exact size in bytes of the arena that a segmenter with these options needs for images of this size; for several
  * sizes take the largest.
- * Errors: as lemore_segmenter_create; LEMORE_INVALID_SHAPE if the image is too small or too large for keep or slide. */
+ * Errors: as lemore_segmenter_create; LEMORE_INVALID_SHAPE if the image is too small or too large for native or slide. */
 LEMORE_API lemore_code lemore_segmenter_arena_bytes(const lemore_model* model, const lemore_segmenter_options* options,
                                                     int height, int width, size_t* bytes, lemore_error* error);
 
@@ -332,7 +355,7 @@ LEMORE_API lemore_code lemore_segmenter_create(const lemore_model* model, const 
                                                lemore_segmenter** segmenter, lemore_error* error);
 LEMORE_API void lemore_segmenter_free(lemore_segmenter* segmenter);
 /* Writes the label map of `image` at its own size and, if `confidence` is not NULL, the probability of each pixel's
- * class. Errors: LEMORE_INVALID_ARGUMENT, LEMORE_INVALID_SHAPE (image too small or too large for keep or slide),
+ * class. Errors: LEMORE_INVALID_ARGUMENT, LEMORE_INVALID_SHAPE (image too small or too large for native or slide),
  * LEMORE_OUT_OF_MEMORY, LEMORE_CANCELLED. */
 LEMORE_API lemore_code lemore_segmenter_segment(lemore_segmenter* segmenter, const lemore_image* image,
                                                 const lemore_labels* labels, const lemore_confidence* confidence,

@@ -45,6 +45,15 @@ enum class SizeRule : std::uint8_t {
   native  ///< its own
 };
 
+/// The names of these rules in weight files, in the order of the enumerations.
+inline constexpr const char* k_label_map_rules[] = {"direct", "two_step"};
+inline constexpr const char* k_resize_rules[] = {"bilinear", "opencv", "pillow"};
+inline constexpr const char* k_size_rules[] = {"exact", "fit", "native"};
+
+constexpr const char* name_of(LabelMapRule rule) noexcept { return k_label_map_rules[static_cast<std::size_t>(rule)]; }
+constexpr const char* name_of(ResizeRule rule) noexcept { return k_resize_rules[static_cast<std::size_t>(rule)]; }
+constexpr const char* name_of(SizeRule rule) noexcept { return k_size_rules[static_cast<std::size_t>(rule)]; }
+
 /// How an image becomes the network's input and its logits a label map: as the authors of the weights test.
 struct Preprocessing {
   std::array<float, 3> mean{};  ///< (value - mean) / std for each of R, G and B, with values in 0..255
@@ -98,6 +107,8 @@ class LEMORE_API Model {
   const std::string& config_json() const noexcept;
   /// Height and width the network was trained for.
   Size input_size() const noexcept;
+  /// Smallest height and width the network can run at: 32 for LeMoRe, 29 for SegFormer with its usual strides.
+  int min_side() const noexcept;
   /// True for an ImageNet-style classifier: its output is one row of logits, and it makes no label map.
   bool is_classifier() const noexcept;
   /// Classes in the order of the logits.
@@ -115,7 +126,7 @@ class LEMORE_API Model {
   /// running statistics are not.
   std::uint64_t trained_parameters() const noexcept;
   /// Multiply-accumulates of convolutions and linear layers for one input of `size`, counted as in the paper.
-  /// Errors    invalid_shape below 32 x 32 or beyond k_max_input.
+  /// Errors    invalid_shape below min_side() or beyond k_max_input.
   Result<std::uint64_t> macs(Size size) const;
   /// Size of the weight file's tensors in bytes.
   std::size_t weight_bytes() const noexcept;
@@ -127,8 +138,7 @@ class LEMORE_API Model {
   std::shared_ptr<const WeightFile> weights_;
 };
 
-/// Smallest and largest height or width a session can be made for.
-constexpr int k_min_input = 32;
+/// Largest height or width a session can be made for.
 constexpr int k_max_input = 16384;
 
 }  // namespace lemore

@@ -3,16 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "lemore/cpu.h"
+#include "lemore/compute.h"
 #include "lemore/export.h"
 #include "lemore/image.h"
 #include "lemore/model.h"
-#include "lemore/parallel.h"
 #include "lemore/status.h"
 #include "lemore/tensor.h"
 // Last:
@@ -24,38 +22,18 @@ namespace detail {
 struct SessionData;
 }
 
-/// Supplies the large memory (activations, buffers of label maps, a Segmenter's windows), for programs that manage
-/// memory themselves. Both functions must be set and must not throw. They are called by create(), resize(), the
-/// destructor, and Segmenter::segment() when an image needs more memory than before; by nothing else.
-struct Allocator {
-  /// Returns `bytes` (at least 1) aligned to `alignment` (k_alignment), or null if there is not enough memory.
-  void* (*allocate)(void* context, std::size_t bytes, std::size_t alignment) = nullptr;
-  /// Takes back memory from allocate; `bytes` is the same as there.
-  void (*release)(void* context, void* memory, std::size_t bytes) = nullptr;
-  void* context = nullptr;
-};
-
 /// How a session is made.
-struct SessionOptions {
+struct SessionOptions : ComputeOptions {
+  SessionOptions() = default;
+  explicit SessionOptions(const ComputeOptions& compute) : ComputeOptions(compute) {}
+
   /// Input size; 0 x 0 is the model's own.
   Size size{0, 0};
-  /// Number of threads of the session's own ThreadPool; 0 means default_threads(). Ignored if parallel_for is set.
-  int threads = 0;
-  /// The caller's threads. If set, the session starts none.
-  std::optional<ParallelFor> parallel_for;
-  /// Default: what LEMORE_ISA in the environment names, else the best ISA of this CPU.
-  std::optional<Isa> isa;
   /// Every named stage keeps a buffer of its own and can be read after a run.
   bool keep_stages = false;
   /// Compute layers together where that is faster, in strips that stay in the cache. The results have the same bits
   /// either way.
   bool fuse = true;
-  /// Memory for all buffers, aligned to k_alignment. Null: the session allocates it.
-  void* arena = nullptr;
-  /// Size of `arena`: at least Session::arena_bytes(model, options).
-  std::size_t arena_bytes = 0;
-  /// Allocates the buffers if `arena` is null. Default: operator new.
-  std::optional<Allocator> allocator;
 };
 
 /// One step of the network as it is run.
@@ -88,8 +66,8 @@ class LEMORE_API Session {
   static Result<std::size_t> arena_bytes(const Model& model, const SessionOptions& options);
 
   /// Plans, allocates, and starts the threads.
-  /// Errors    invalid_shape for a size outside k_min_input..k_max_input; invalid_argument for an arena that is too
-  ///           small or misaligned, an allocator without its functions, or threads < 0; unsupported for the ISA;
+  /// Errors    invalid_shape for a size outside Model::min_side()..k_max_input; invalid_argument for an arena that is
+  ///           too small or misaligned, an allocator without its functions, or threads < 0; unsupported for the ISA;
   /// out_of_memory.
   static Result<Session> create(const Model& model, const SessionOptions& options = {});
 

@@ -1,14 +1,14 @@
 #pragma once
 
 #include "lemore/image.h"
+#include "lemore/model.h"
 #include "lemore/status.h"
 #include "plan/plan.h"
-#include "weights/weight_file.h"
 
 namespace lemore::detail {
 
 /// The plan of a network with its weights for an input of `size`. Errors    invalid_shape for a size outside
-/// k_min_input..k_max_input, or as the network's description has it.
+/// Model::min_side()..k_max_input, or as the network's description has it.
 Result<plan::Plan> build_plan(const WeightFile& weights, Size size, const plan::Options& options);
 
 }  // namespace lemore::detail

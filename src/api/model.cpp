@@ -5,16 +5,18 @@
 #include "core/text.h"
 #include "image/label_map.h"
 #include "plan/lower.h"
+#include "weights/weight_file.h"
 
 namespace lemore {
 
 namespace detail {
 
 Result<plan::Plan> build_plan(const WeightFile& weights, Size size, const plan::Options& options) {
+  const int least = weights.network().min_side();
   for (const int n : {size.height, size.width})
-    if (n < k_min_input || n > k_max_input)
+    if (n < least || n > k_max_input)
       return make_error(StatusCode::invalid_shape,
-                        {"input size ", size, ": expected ", k_min_input, "..", k_max_input, " pixels a side"});
+                        {"input size ", size, ": expected ", least, "..", k_max_input, " pixels a side"});
   graph::Graph graph;
   weights.network().describe(graph, size);
   if (!graph.status().ok()) return graph.status();
@@ -50,6 +52,7 @@ Result<Model> Model::from_memory(const void* bytes, std::size_t size, bool copy,
 const std::string& Model::architecture() const noexcept { return weights_->architecture(); }
 const std::string& Model::config_json() const noexcept { return weights_->config_json(); }
 Size Model::input_size() const noexcept { return weights_->network().input_size(); }
+int Model::min_side() const noexcept { return weights_->network().min_side(); }
 bool Model::is_classifier() const noexcept { return weights_->output_kind() == graph::OutputKind::class_logits; }
 const std::vector<ClassInfo>& Model::classes() const noexcept { return weights_->labels().classes; }
 int Model::ignore_label() const noexcept { return weights_->labels().ignore_label; }

@@ -50,7 +50,15 @@ static_assert(LEMORE_OK == static_cast<int>(StatusCode::ok) &&
               LEMORE_CANCELLED == static_cast<int>(StatusCode::cancelled));
 static_assert(LEMORE_GRAY == static_cast<int>(PixelFormat::gray) &&
               LEMORE_BGRA == static_cast<int>(PixelFormat::bgra) && LEMORE_WHOLE == static_cast<int>(Mode::whole) &&
-              LEMORE_SLIDE == static_cast<int>(Mode::slide) && LEMORE_MAX_RANK == Shape::k_max_rank);
+              LEMORE_NATIVE == static_cast<int>(Mode::native) && LEMORE_SLIDE == static_cast<int>(Mode::slide) &&
+              LEMORE_MAX_RANK == Shape::k_max_rank);
+
+static_assert(LEMORE_BILINEAR == static_cast<int>(ResizeRule::bilinear) &&
+              LEMORE_OPENCV == static_cast<int>(ResizeRule::opencv) &&
+              LEMORE_PILLOW == static_cast<int>(ResizeRule::pillow) &&
+              LEMORE_SIZE_EXACT == static_cast<int>(SizeRule::exact) &&
+              LEMORE_SIZE_FIT == static_cast<int>(SizeRule::fit) &&
+              LEMORE_SIZE_NATIVE == static_cast<int>(SizeRule::native));
 
 lemore_code report(const Status& status, lemore_error* error) noexcept {
   const auto code = static_cast<lemore_code>(status.code());
@@ -84,6 +92,8 @@ template <typename Struct>
 constexpr std::size_t k_first_size = sizeof(Struct);
 template <>
 constexpr std::size_t k_first_size<lemore_segmenter_options> = offsetof(lemore_segmenter_options, arena);
+template <>
+constexpr std::size_t k_first_size<lemore_model_info> = offsetof(lemore_model_info, min_side);
 
 /// Larger structs than this are taken for a struct_size that was never set.
 constexpr std::size_t k_max_struct_size = 4096;
@@ -124,36 +134,29 @@ Status write_info(Info info, Info* out) {
   return {};
 }
 
-std::optional<ParallelFor> to_parallel_for(const lemore_parallel_for& p) {
-  if (p.run == nullptr) return std::nullopt;
-  return ParallelFor{p.run, p.context, p.workers};
-}
-
-Status to_isa(const char* name, std::optional<Isa>& isa) {
-  if (name == nullptr) return {};
-  const Result<Isa> parsed = parse_isa(name);
-  if (!parsed.ok()) return parsed.status();
-  isa = *parsed;
-  return {};
-}
-
-std::optional<Allocator> to_allocator(const lemore_allocator& a) {
-  if (a.allocate == nullptr && a.release == nullptr) return std::nullopt;
-  return Allocator{a.allocate, a.release, a.context};
+/// Threads, ISA and memory of a lemore_session_options or a lemore_segmenter_options.
+template <typename Given>
+Status to_compute_options(const Given& given, ComputeOptions& o) {
+  o.threads = given.threads;
+  if (const lemore_parallel_for& p = given.parallel_for; p.run != nullptr)
+    o.parallel_for = ParallelFor{p.run, p.context, p.workers};
+  o.arena = given.arena;
+  o.arena_bytes = given.arena_bytes;
+  if (const lemore_allocator& a = given.allocator; a.allocate != nullptr || a.release != nullptr)
+    o.allocator = Allocator{a.allocate, a.release, a.context};
+  if (given.isa == nullptr) return {};
+  const Result<Isa> isa = parse_isa(given.isa);
+  if (isa.ok()) o.isa = *isa;
+  return isa.status();
 }
 
 Status to_session_options(const lemore_session_options* given, SessionOptions& options) {
   lemore_session_options o;
   if (Status status = read_options(given, o); !status.ok()) return status;
   options.size = {o.height, o.width};
-  options.threads = o.threads;
-  options.parallel_for = to_parallel_for(o.parallel_for);
   options.keep_stages = o.keep_stages != 0;
   options.fuse = o.no_fusion == 0;
-  options.arena = o.arena;
-  options.arena_bytes = o.arena_bytes;
-  options.allocator = to_allocator(o.allocator);
-  return to_isa(o.isa, options.isa);
+  return to_compute_options(o, options);
 }
 
 // But for `progress`, whose context is the segmenter's handle.
@@ -162,12 +165,7 @@ Status to_segmenter_options(const lemore_segmenter_options& given, SegmenterOpti
     return make_error(StatusCode::invalid_argument, {"mode: expected a lemore_mode, got ", given.mode});
   o.mode = static_cast<Mode>(given.mode);
   o.stride = {given.stride_height, given.stride_width};
-  o.threads = given.threads;
-  o.parallel_for = to_parallel_for(given.parallel_for);
-  o.arena = given.arena;
-  o.arena_bytes = given.arena_bytes;
-  o.allocator = to_allocator(given.allocator);
-  return to_isa(given.isa, o.isa);
+  return to_compute_options(given, o);
 }
 
 Status to_view(const lemore_image* image, ImageView& view) {
@@ -314,11 +312,12 @@ lemore_code lemore_model_get_info(const lemore_model* model, lemore_model_info* 
     i.ignore_label = m.ignore_label();
     i.annotation_offset = m.annotation_offset();
     i.labels_name = m.labels_name().c_str();
+    const Preprocessing& p = m.preprocessing();
     for (unsigned c = 0; c < 3; ++c) {
-      i.mean[c] = m.preprocessing().mean[c];
-      i.std[c] = m.preprocessing().std[c];
+      i.mean[c] = p.mean[c];
+      i.std[c] = p.std[c];
     }
-    i.is_two_step = m.preprocessing().label_map == LabelMapRule::two_step ? 1 : 0;
+    i.is_two_step = p.label_map == LabelMapRule::two_step ? 1 : 0;
     i.source = m.provenance().source.c_str();
     i.source_sha256 = m.provenance().source_sha256.c_str();
     i.license = m.provenance().license.c_str();
@@ -326,6 +325,15 @@ lemore_code lemore_model_get_info(const lemore_model* model, lemore_model_info* 
     i.metrics_json = m.provenance().metrics_json.c_str();
     i.trained_parameters = m.trained_parameters();
     i.weight_bytes = m.weight_bytes();
+    i.min_side = m.min_side();
+    i.resize_rule = static_cast<int>(p.resize);
+    i.size_rule = static_cast<int>(p.size_rule);
+    i.fit_long = p.fit_long;
+    i.fit_short = p.fit_short;
+    i.divisor = p.divisor;
+    i.tested_mode = static_cast<int>(tested_mode(m));
+    i.stride_height = p.stride.height;
+    i.stride_width = p.stride.width;
     return write_info(i, info);
   });
 }

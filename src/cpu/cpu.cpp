@@ -1,6 +1,5 @@
 #include "lemore/cpu.h"
 
-#include <algorithm>
 #include <cassert>
 #include <cstdint>
 #include <cstdlib>
@@ -94,6 +93,11 @@ std::string supported_names() {
   return names;
 }
 
+Status cannot_use(std::string_view name, const char* why) {
+  return make_error(StatusCode::unsupported,
+                    {"instruction set '", printable(name, 40), "' ", why, "; available: ", supported_names()});
+}
+
 }  // namespace
 
 const char* isa_name(Isa isa) noexcept { return entry(isa).name; }
@@ -112,15 +116,19 @@ std::vector<Isa> supported_isas() {
   return isas;
 }
 
+Status check_isa(Isa isa) {
+  const IsaEntry& e = entry(isa);
+  if (is_supported(e)) return {};
+  return cannot_use(e.name, e.table == nullptr ? "is not in this build" : "can't run on this CPU");
+}
+
 Result<Isa> parse_isa(std::string_view name) {
-  const auto found =
-      std::find_if(std::begin(k_isas), std::end(k_isas), [&](const IsaEntry& e) { return name == e.name; });
-  if (found != std::end(k_isas) && is_supported(*found)) return found->isa;
-  const char* why = found == std::end(k_isas) ? "is unknown"
-                    : found->table == nullptr ? "is not in this build"
-                                              : "can't run on this CPU";
-  return make_error(StatusCode::unsupported,
-                    {"instruction set '", printable(name, 40), "' ", why, "; available: ", supported_names()});
+  for (const IsaEntry& e : k_isas) {
+    if (name != e.name) continue;
+    if (Status status = check_isa(e.isa); !status.ok()) return status;
+    return e.isa;
+  }
+  return cannot_use(name, "is unknown");
 }
 
 Result<Isa> default_isa() {

@@ -27,24 +27,23 @@ void ConfigReader::integers(const Field& object, const char* key, std::size_t co
   for (const Field& item : list(field, count, count)) *values++ = static_cast<int>(integer(item, low, high));
 }
 
-void ConfigReader::input_size(const Field& object, Size& size) {
+void ConfigReader::input_size(const Field& object, int least, Size& size) {
   int sides[] = {size.height, size.width};
-  integers(object, "input_size", 2, k_min_size, k_max_size, sides);
+  integers(object, "input_size", 2, least, k_max_size, sides);
   size = {sides[0], sides[1]};
 }
 
-void ConfigReader::choice(const Field& object, const char* key, std::initializer_list<const char*> names, int& value) {
+void ConfigReader::choice(const Field& object, const char* key, const char* const* names, std::size_t count,
+                          int& value) {
   const Field field = object.member(key);
-  if (!field.value) return;
-  int index = 0;
+  if (!field.value && value >= 0) return;
   std::string expected;
-  for (const char* name : names) {
-    if (field.value.string() == std::string_view(name)) {
-      value = index;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (field.value.string() == std::string_view(names[i])) {
+      value = static_cast<int>(i);
       return;
     }
-    expected += (expected.empty() ? "'" : " or '") + std::string(name) + "'";
-    ++index;
+    expected += (i == 0 ? "'" : " or '") + std::string(names[i]) + "'";
   }
   fail(field, {expected});
 }

@@ -17,6 +17,8 @@ class Network {
 
   /// Height and width the network was trained for.
   virtual Size input_size() const noexcept = 0;
+  /// The smallest height and width that it can be described for.
+  virtual int min_side() const noexcept = 0;
   /// Describes the network for an input of `size` in an empty graph, ending with Graph::output. The weights are the same
   /// for every size. Errors are the graph's status: invalid_shape where a map would be too large or an input too small,
   /// invalid_file for weights beyond Graph::k_max_weight_bytes.

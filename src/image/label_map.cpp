@@ -1,10 +1,10 @@
 #include "image/label_map.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/resize_taps.h"
 #include "core/text.h"
+#include "image/row_pair.h"
 #include "kernels/ops/label_map.h"
 
 namespace lemore::image {
@@ -21,49 +21,6 @@ std::size_t scratch_per_worker(const plan::Value& logits, Size input, LabelMapRu
   const std::size_t between = rule == LabelMapRule::two_step ? 2 * size(input.width) : 0;
   return (k_label_tile + between) * logits.c;
 }
-
-// Rows of logits at the network's input size, made as they are needed: two_step's first resize. Holds rows lo and lo
-// + 1.
-class RowsBetween {
- public:
-  RowsBetween(const plan::Runtime& r, const LabelMap& m, float* rows)
-      : r_(r), m_(m), rows_(rows), row_elements_(size(m.input.width) * m.logits.c) {}
-
-  void need(std::size_t lo, std::size_t hi) {
-    if (lo_ + 1 == lo && have_[1]) {
-      std::memcpy(rows_, rows_ + row_elements_, row_elements_ * sizeof(float));
-      have_[0] = true;
-      have_[1] = false;
-    } else if (lo_ != lo) {
-      have_[0] = have_[1] = false;
-    }
-    lo_ = lo;
-    if (!have_[0]) make(lo, 0);
-    if (hi != lo && !have_[1]) make(hi, 1);
-  }
-
- private:
-  void make(std::size_t row, std::size_t slot) {
-    kernels::Resize k;
-    k.w = m_.logits.w;
-    k.c = m_.logits.c;
-    k.out_w = size(m_.input.width);
-    k.row_end = 1;
-    k.taps_y = m_.taps + row;
-    k.taps_x = m_.taps + m_.input.height;
-    k.x = r_.at(m_.logits);
-    k.y = rows_ + slot * row_elements_;
-    r_.kernels->resize(k);
-    have_[slot] = true;
-  }
-
-  const plan::Runtime& r_;
-  const LabelMap& m_;
-  float* rows_;
-  std::size_t row_elements_;
-  std::size_t lo_ = SIZE_MAX - 1;
-  bool have_[2] = {false, false};
-};
 
 }  // namespace
 
@@ -130,13 +87,26 @@ void label_map(const plan::Runtime& r, const LabelMap& m, const LabelView& label
   r.split(out_h, k_row_grain, [&](const plan::Share& share) {
     float* tile = m.scratch + share.worker * per_worker;
     float* between = tile + k_label_tile * classes;
-    RowsBetween rows(r, m, between);
+    // Rows of logits at the network's input size: two_step's first resize.
+    RowPair rows(between, size(m.input.width) * classes);
+    const auto make_row = [&](std::size_t row, float* out) {
+      kernels::Resize k;
+      k.w = m.logits.w;
+      k.c = classes;
+      k.out_w = size(m.input.width);
+      k.row_end = 1;
+      k.taps_y = m.taps + row;
+      k.taps_x = m.taps + m.input.height;
+      k.x = r.at(m.logits);
+      k.y = out;
+      r.kernels->resize(k);
+    };
     for (std::size_t y = share.begin; y < share.end; ++y) {
       ResizeTap tap = taps_y[y];
       const float* source = r.at(m.logits);
       std::size_t source_w = m.logits.w;
       if (two_step) {
-        rows.need(tap.lo, tap.hi);
+        rows.need(tap.lo, tap.hi, make_row);
         tap = {0, tap.hi - tap.lo, tap.t};
         source = between;
         source_w = size(m.input.width);

@@ -30,6 +30,10 @@ Size target_size(const Preprocessing& p, Size input, Size image) {
   return {rounded_up(target.height, p.divisor), rounded_up(target.width, p.divisor)};
 }
 
+Size slid_size(const Preprocessing& p, Size image) {
+  return p.size_rule == SizeRule::exact ? image : target_size(p, image, image);
+}
+
 ImageView Resizer::to_rgb(const ImageView& image) {
   if (image.format == PixelFormat::rgb) return image;
   const std::size_t h = size(image.size.height), w = size(image.size.width), step = pixel_bytes(image.format);

@@ -9,9 +9,15 @@
 
 namespace lemore::image {
 
+// What is here is part of builds with core::k_has_transformers only.
+
 /// The size that an image of `image` pixels is resized to before a network of `input` sees it whole.
 /// Source    mmcv.imrescale and transformers' SegformerImageProcessor, docs/networks/segformer.md.
 Size target_size(const Preprocessing& p, Size input, Size image);
+
+/// The size that it is resized to before windows are laid over it: its own where the authors resize to one exact size,
+/// which is a window's.
+Size slid_size(const Preprocessing& p, Size image);
 
 /// Resizes of 8-bit pixels as OpenCV and Pillow do them. Keeps its memory for the next image.
 class Resizer {

@@ -27,6 +27,9 @@ using Bias = Graph::Bias;
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
 std::size_t ceil_div(std::size_t n, int d) { return (n + size(d) - 1) / size(d); }
 
+/// One pixel at the coarsest scale, behind a stem and four stages of stride 2.
+constexpr int k_min_side = 32;
+
 /// A down-sampling block, inner blocks, then the Cartesian block, all of `channels` channels.
 struct Stage {
   int channels = 0;
@@ -71,6 +74,7 @@ class LeMoRe final : public graph::Network {
   explicit LeMoRe(Config config) : config_(std::move(config)) {}
 
   Size input_size() const noexcept override { return config_.input; }
+  int min_side() const noexcept override { return k_min_side; }
   void describe(Graph& g, Size size) const override;
 
  private:
@@ -308,7 +312,7 @@ std::unique_ptr<graph::Network> parse_lemore(ConfigReader& r, const Field& confi
   Config c;
   r.object(config, {"input_size", "num_classes", "stem_channels", "stages", "views", "dilation", "attention", "skip",
                     "token_stride", "nested", "ffn_expansion", "fusion_channels", "fusion_stride", "classes_only"});
-  r.input_size(config, c.input);
+  r.input_size(config, k_min_side, c.input);
   if (const Field only = config.member("classes_only"); only.value && !only.value.is(json::Type::null))
     c.classes_only = static_cast<int>(r.integer(only, 1, 65536));
   // A label map has 8 bits a pixel; a classifier ignores the field.

@@ -7,7 +7,7 @@ namespace networks {
 
 #define LEMORE_NETWORK(name) \
   std::unique_ptr<graph::Network> parse_##name(graph::ConfigReader& reader, const json::Field& config);
-#include "networks/networks.inc"
+#include "networks/built.inc"
 #undef LEMORE_NETWORK
 
 }  // namespace networks
@@ -18,7 +18,7 @@ namespace {
 
 constexpr Architecture k_architectures[] = {
 #define LEMORE_NETWORK(name) {#name, networks::parse_##name},
-#include "networks/networks.inc"
+#include "networks/built.inc"
 #undef LEMORE_NETWORK
 };
 

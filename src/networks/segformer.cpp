@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -42,11 +43,24 @@ struct Config {
   int projection = 0, classifier = 0;  ///< as Projection, Classifier
 };
 
+/// The least side of an image whose map in every stage is as large as its reduction, and, for offset learning, as the
+/// window of its pooling: 29 with the published strides.
+int smallest_side(const Config& c) {
+  int side = 1;  // of the map of the stage after, which has side (n - 1) / stride + 1
+  for (std::size_t s = k_stages; s-- > 0;) {
+    const bool is_pooled = s == 0 && c.classifier == static_cast<int>(Classifier::offset_learning);
+    side = std::max({side, c.reductions[s], is_pooled ? 2 : 1});
+    side = (side - 1) * c.strides[s] + 1;
+  }
+  return side;
+}
+
 class SegFormer final : public graph::Network {
  public:
   explicit SegFormer(Config config) : config_(std::move(config)) {}
 
   Size input_size() const noexcept override { return config_.input; }
+  int min_side() const noexcept override { return smallest_side(config_); }
   void describe(Graph& g, Size size) const override;
 
  private:
@@ -217,11 +231,11 @@ void read_head(ConfigReader& r, const Field& config, Config& c) {
 std::unique_ptr<graph::Network> parse_segformer(ConfigReader& r, const Field& config) {
   Config c;
   r.object(config, {"input_size", "num_classes", "backbone", "head"});
-  r.input_size(config, c.input);
   read_head(r, config, c);
   // A label map has 8 bits a pixel.
   r.integer(config, "num_classes", 1, c.is_classifier ? 65536 : 256, c.num_classes);
   read_backbone(r, config, c);
+  r.input_size(config, smallest_side(c), c.input);
   return std::make_unique<SegFormer>(c);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/build.h"
 #include "core/guard.h"
 #include "core/text.h"
 #include "image/label_map.h"
@@ -21,12 +22,10 @@ struct SegmenterData {
   Session session;
   Slide slide;
   PhaseTimes times;
-#if !LEMORE_WITHOUT_TRANSFORMERS
-  image::Resizer resizer;
-#endif
+  image::Resizer resizer;  ///< has no memory unless it is used
 
-  /// Runs the network on the whole image, resized as its weights' authors do it.
-  Status run_whole(const ImageView& image);
+  /// The image at `size` where that takes a resize of 8-bit pixels; else the image, which a session resizes itself.
+  ImageView prepared(const ImageView& image, Size size);
 };
 
 }  // namespace detail
@@ -34,26 +33,43 @@ struct SegmenterData {
 using detail::guard;
 
 const char* mode_name(Mode mode) noexcept {
-  switch (mode) {
-    case Mode::whole:
-      return "whole";
-    case Mode::keep:
-      return "keep";
-    case Mode::slide:
-      return "slide";
-  }
+  for (const ModeInfo& info : k_modes)
+    if (info.mode == mode) return info.name;
   return "";
 }
 
-Status detail::SegmenterData::run_whole(const ImageView& image) {
-#if !LEMORE_WITHOUT_TRANSFORMERS
-  const Preprocessing& p = session.model().preprocessing();
-  const Size target = image::target_size(p, session.model().input_size(), image.size);
-  if (Status status = session.resize(target); !status.ok()) return status;
-  if (p.resize != ResizeRule::bilinear && target != image.size)
-    return session.run(resizer.resize(session.data().runtime, p.resize, image, target));
-#endif
-  return session.run(image);
+Mode tested_mode(const Model& model) noexcept {
+  const Preprocessing& p = model.preprocessing();
+  // Windows of the input's size over an image of that size are the image.
+  return p.slide && p.size_rule != SizeRule::exact ? Mode::slide : Mode::whole;
+}
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// The size at which the network sees an image: as a whole, or in windows.
+Size prepared_size(const Model& model, Mode mode, Size image) {
+  if (mode == Mode::native) return image;
+  if constexpr (core::k_has_transformers) {
+    const Preprocessing& p = model.preprocessing();
+    return mode == Mode::slide ? image::slid_size(p, image) : image::target_size(p, model.input_size(), image);
+  } else {
+    return mode == Mode::slide ? image : model.input_size();
+  }
+}
+
+double since(Clock::time_point t) { return std::chrono::duration<double, std::milli>(Clock::now() - t).count(); }
+
+}  // namespace
+
+ImageView detail::SegmenterData::prepared(const ImageView& image, Size size) {
+  if constexpr (core::k_has_transformers) {
+    const ResizeRule rule = session.model().preprocessing().resize;
+    if (rule != ResizeRule::bilinear && size != image.size)
+      return resizer.resize(session.data().runtime, rule, image, size);
+  }
+  return image;
 }
 
 namespace {
@@ -65,20 +81,13 @@ Status check_options(const Model& model, const SegmenterOptions& options) {
       stride.height >= 1 && stride.width >= 1 && stride.height <= window.height && stride.width <= window.width;
   if (stride != Size{0, 0} && !in_window)
     return make_error(StatusCode::invalid_argument, {"stride ", stride, ": expected 1x1 up to the window's ", window});
+  // Whether images are resized at all does not depend on their size.
+  if (options.mode == Mode::slide && model.preprocessing().resize == ResizeRule::bilinear &&
+      prepared_size(model, Mode::slide, {1, 1}) != Size{1, 1})
+    return {StatusCode::unsupported, "windows over a resized image need a resize of 8-bit pixels, opencv or pillow"};
   if (options.progress && options.progress->report == nullptr)
     return {StatusCode::invalid_argument, "progress: expected a function"};
   return {};
-}
-
-SessionOptions to_session_options(const SegmenterOptions& options) {
-  SessionOptions o;
-  o.threads = options.threads;
-  o.parallel_for = options.parallel_for;
-  o.isa = options.isa;
-  o.arena = options.arena;
-  o.arena_bytes = options.arena_bytes;
-  o.allocator = options.allocator;
-  return o;
 }
 
 }  // namespace
@@ -93,18 +102,13 @@ Result<std::size_t> Segmenter::arena_bytes(const Model& model, const SegmenterOp
     if (Status status = check_options(model, options); !status.ok()) return status;
     if (image.height < 1 || image.width < 1)
       return make_error(StatusCode::invalid_argument, {"image of ", image, ": expected at least one pixel"});
-    SessionOptions session = to_session_options(options);
+    SessionOptions session(options);
     const auto created = Session::arena_bytes(model, session);
-    session.size = image;
-#if LEMORE_WITHOUT_TRANSFORMERS
-    if (options.mode == Mode::whole) return created;
-#else
-    if (options.mode == Mode::whole)
-      session.size = image::target_size(model.preprocessing(), model.input_size(), image);
-#endif
     if (!created.ok()) return created;
+    const Size size = prepared_size(model, options.mode, image);
+    session.size = size;
     if (options.mode == Mode::slide) {
-      const auto window = detail::Slide::window_of(model, image);
+      const auto window = detail::Slide::window_of(model, size);
       if (!window.ok()) return window.status();
       session.size = *window;
     }
@@ -112,7 +116,7 @@ Result<std::size_t> Segmenter::arena_bytes(const Model& model, const SegmenterOp
     if (!plan.ok()) return plan.status();
     std::size_t bytes = plan->arena_bytes;
     if (options.mode == Mode::slide)
-      bytes += detail::Slide::bytes(image, session.size, detail::Slide::stride_of(model, options), plan->output,
+      bytes += detail::Slide::bytes(size, image, session.size, detail::Slide::stride_of(model, options), plan->output,
                                     detail::workers_of(session));
     return std::max(*created, bytes);
   });
@@ -121,7 +125,7 @@ Result<std::size_t> Segmenter::arena_bytes(const Model& model, const SegmenterOp
 Result<Segmenter> Segmenter::create(const Model& model, const SegmenterOptions& options) {
   return guard([&]() -> Result<Segmenter> {
     if (Status status = check_options(model, options); !status.ok()) return status;
-    auto session = Session::create(model, to_session_options(options));
+    auto session = Session::create(model, SessionOptions(options));
     if (!session.ok()) return session.status();
     return Segmenter(std::unique_ptr<detail::SegmenterData>(new detail::SegmenterData(options, std::move(*session))));
   });
@@ -136,17 +140,15 @@ Status Segmenter::segment(const ImageView& image, const LabelView& labels, const
     if (labels.size != image.size)
       return make_error(StatusCode::invalid_argument,
                         {"label view of ", labels.size, ": expected the image's ", image.size});
-    using Clock = std::chrono::steady_clock;
-    const auto since = [](Clock::time_point t) {
-      return std::chrono::duration<double, std::milli>(Clock::now() - t).count();
-    };
-
     const auto start = Clock::now();
-    if (d.options.mode == Mode::slide) return d.slide.segment(d.session, d.options, image, labels, confidence, d.times);
-    const bool is_whole = d.options.mode == Mode::whole;
-    if (!is_whole)
-      if (Status status = d.session.resize(image.size); !status.ok()) return status;
-    if (Status status = is_whole ? d.run_whole(image) : d.session.run(image); !status.ok()) return status;
+    const Size size = prepared_size(d.session.model(), d.options.mode, image.size);
+    const bool slides = d.options.mode == Mode::slide;
+    if (!slides)
+      if (Status status = d.session.resize(size); !status.ok()) return status;
+    const ImageView view = d.prepared(image, size);
+    d.times.prepare = since(start);
+    if (slides) return d.slide.segment(d.session, d.options, view, labels, confidence, d.times);
+    if (Status status = d.session.run(view); !status.ok()) return status;
     d.times.network = d.session.last_network_ms();
     d.times.prepare = since(start) - d.times.network;
     const auto ran = Clock::now();

@@ -25,7 +25,7 @@ double milliseconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
-Status check_threads(const SessionOptions& options) {
+Status check_threads(const ComputeOptions& options) {
   if (options.parallel_for) {
     if (options.parallel_for->run == nullptr || options.parallel_for->workers < 1)
       return {StatusCode::invalid_argument, "parallel_for: expected a function and at least 1 worker"};
@@ -36,8 +36,10 @@ Status check_threads(const SessionOptions& options) {
   return {};
 }
 
-Result<Isa> choose_isa(const SessionOptions& options) {
-  return options.isa ? parse_isa(isa_name(*options.isa)) : default_isa();
+Result<Isa> choose_isa(const ComputeOptions& options) {
+  if (!options.isa) return default_isa();
+  if (Status status = check_isa(*options.isa); !status.ok()) return status;
+  return *options.isa;
 }
 
 Size input_size(const Model& model, const SessionOptions& options) {
@@ -86,7 +88,7 @@ TensorView view_of(const SessionData& s, const plan::Value& v) {
 
 }  // namespace
 
-int workers_of(const SessionOptions& options) {
+int workers_of(const ComputeOptions& options) {
   if (options.parallel_for) return options.parallel_for->workers;
   return options.threads > 0 ? options.threads : default_threads();
 }
@@ -106,7 +108,7 @@ void Arena::Free::operator()(void* p) const noexcept {
   }
 }
 
-Result<Arena> Arena::create(std::size_t bytes, const SessionOptions& options, std::size_t taken) {
+Result<Arena> Arena::create(std::size_t bytes, const ComputeOptions& options, std::size_t taken) {
   Arena arena;
   const auto is_aligned = [](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % k_alignment == 0; };
   if (options.arena != nullptr) {

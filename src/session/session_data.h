@@ -16,7 +16,7 @@ class Arena {
  public:
   /// At least `bytes`, 64-byte aligned: of options.arena where it is given, behind the `taken` bytes of somebody else,
   /// else of options.allocator or operator new.
-  static Result<Arena> create(std::size_t bytes, const SessionOptions& options, std::size_t taken = 0);
+  static Result<Arena> create(std::size_t bytes, const ComputeOptions& options, std::size_t taken = 0);
 
   float* data() const noexcept { return data_; }
 
@@ -58,7 +58,7 @@ struct SessionData {
 /// The plan of a session with these options. Errors    as Session::create, but for the arena.
 Result<plan::Plan> plan_session(const Model& model, const SessionOptions& options);
 
-/// Threads a session with these options asks for.
-int workers_of(const SessionOptions& options);
+/// Threads that are asked for.
+int workers_of(const ComputeOptions& options);
 
 }  // namespace lemore::detail

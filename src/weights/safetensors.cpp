@@ -37,34 +37,29 @@ const char* recognise(std::string_view bytes) {
     const char* name;
   };
   static constexpr Kind k_kinds[] = {
-    {0, "PK\x03\x04", "a zip archive, as torch.save writes it: convert it with tools/convert.py"},
-    {0, "version https://git-lfs", "a Git LFS pointer: fetch the file itself with 'git lfs pull'"},
-    {0, "GGUF", "a GGUF file, which lemore does not read"},
-    {0, "<", "HTML or XML: the download was a web page, not the file"},
-    {0, "{", "JSON text"},
-#if !LEMORE_WITHOUT_TRANSFORMERS  // the smallest library knows what is taken for weights most often
-    {0, "\xFF\xD8\xFF", "a JPEG picture"},
-    {0, "\x89PNG", "a PNG picture"},
-    {8, "WEBP", "a WebP picture"},
-    {0, "GIF8", "a GIF picture"},
-    {0, "II*", "a TIFF picture"},
-    {0, "MM\0*"sv, "a TIFF picture"},
-    {4, "ftyp", "a video"},
-    {0, "\x89HDF", "an HDF5 file, as Keras writes it"},
-    {4, "TFL3", "a TensorFlow Lite file"},
-    {0, "\x1F\x8B", "a gzip archive"},
-    {257, "ustar", "a tar archive"},
-    {0, "%PDF", "a PDF document"},
-#endif
+      {0, "PK\x03\x04", "a zip archive, as torch.save writes it: convert it with tools/convert.py"},
+      {0, "version https://git-lfs", "a Git LFS pointer: fetch the file itself with 'git lfs pull'"},
+      {0, "GGUF", "a GGUF file, which lemore does not read"},
+      {0, "<", "HTML or XML: the download was a web page, not the file"},
+      {0, "{", "JSON text"},
+      {0, "\xFF\xD8\xFF", "a JPEG picture"},
+      {0, "\x89PNG", "a PNG picture"},
+      {8, "WEBP", "a WebP picture"},
+      {0, "GIF8", "a GIF picture"},
+      {0, "II*", "a TIFF picture"},
+      {0, "MM\0*"sv, "a TIFF picture"},
+      {4, "ftyp", "a video"},
+      {0, "\x89HDF", "an HDF5 file, as Keras writes it"},
+      {4, "TFL3", "a TensorFlow Lite file"},
+      {0, "\x1F\x8B", "a gzip archive"},
+      {257, "ustar", "a tar archive"},
+      {0, "%PDF", "a PDF document"},
   };
   for (const Kind& kind : k_kinds) {
     if (bytes.size() >= kind.at && bytes.substr(kind.at, kind.magic.size()) == kind.magic) return kind.name;
   }
   if (bytes.size() > 2 && bytes[0] == '\x80' && bytes[1] >= 2 && bytes[1] <= 5)
     return "a Python pickle, as old torch.save wrote it: convert it with tools/convert.py";
-#if LEMORE_WITHOUT_TRANSFORMERS
-  return nullptr;
-#else
   // A protobuf whose first fields are the format's version and the producer's name or a graph.
   if (bytes.size() > 2 && bytes[0] == 8 && bytes[1] < 32 && (bytes[2] == 0x12 || bytes[2] == 0x3A))
     return "an ONNX file: lemore reads the weights that tools/convert.py writes";
@@ -73,7 +68,6 @@ const char* recognise(std::string_view bytes) {
                          return static_cast<unsigned char>(c) >= ' ' || c == '\n' || c == '\r' || c == '\t';
                        });
   return is_text ? "text" : nullptr;
-#endif
 }
 
 /// Finds the header's text. Only where there cannot be one do the bytes tell what else the file may be: a header of

@@ -4,8 +4,10 @@
 #include <cstring>
 #include <utility>
 
+#include "core/build.h"
 #include "core/json.h"
 #include "core/text.h"
+#include "weights/protocol_fields.h"
 
 namespace lemore {
 namespace {
@@ -68,70 +70,24 @@ std::array<float, 3> read_triple(json::FieldReader& reader, const json::Field& f
   return out;
 }
 
-void expect_string(json::FieldReader& reader, const json::Field& field, const char* expected) {
-  if (field.value.string() != std::string_view(expected)) reader.fail(field, {"'", expected, "'"});
-}
-
-#if !LEMORE_WITHOUT_TRANSFORMERS
-
-/// The choice that the member `key`, absent or not, makes among `names`; the first where it is absent.
-int read_choice(graph::ConfigReader& reader, const json::Field& root, const char* key,
-                std::initializer_list<const char*> names) {
-  int choice = 0;
-  reader.choice(root, key, names, choice);
-  return choice;
-}
-
-/// How the authors of the weights prepare images, beyond what every file says.
-void read_protocol(graph::ConfigReader& reader, const json::Field& root, Size input, Preprocessing& out) {
-  if (!root.member("resize").value) reader.fail(root.member("resize"), {"a string"});
-  out.resize = static_cast<ResizeRule>(read_choice(reader, root, "resize", {"bilinear", "opencv", "pillow"}));
-  out.size_rule = static_cast<SizeRule>(read_choice(reader, root, "size_rule", {"exact", "fit", "native"}));
-  reader.integer(root, "divisor", 1, 4096, out.divisor);
-  int fit[2] = {}, window[2] = {}, stride[2] = {};
-  const auto pair = [&](const char* key, bool is_there, int* values) {
-    const json::Field field = root.member(key);
-    if (is_there && !field.value) reader.fail(field, {"two whole numbers"});
-    if (!is_there && field.value) reader.fail(field, {"nothing with this size_rule and mode"});
-    reader.integers(root, key, 2, 1, graph::ConfigReader::k_max_size, values);
-  };
-  pair("fit", out.size_rule == SizeRule::fit, fit);
-  out.slide = read_choice(reader, root, "mode", {"whole", "slide"}) == 1;
-  pair("window", out.slide, window);
-  pair("stride", out.slide, stride);
-  out.fit_long = fit[0];
-  out.fit_short = fit[1];
-  out.stride = {stride[0], stride[1]};
-  if (reader.ok() && out.slide) {
-    if (Size{window[0], window[1]} != input)
-      reader.fail(root.member("window"), {"the configuration's input_size, ", input});
-    if (stride[0] > window[0] || stride[1] > window[1]) reader.fail(root.member("stride"), {"at most the window"});
-  }
-}
-
-#endif
-
 Preprocessing read_preprocessing(graph::ConfigReader& reader, const json::Field& root, Size input) {
   Preprocessing out;
-#if LEMORE_WITHOUT_TRANSFORMERS
-  static_cast<void>(input);
-  if (!reader.object(root, {"channel_order", "mean", "std", "resize", "label_map"})) return out;
-  expect_string(reader, root.member("resize"), "bilinear");  // the kernels of the others are not built
-#else
   if (!reader.object(root, {"channel_order", "mean", "std", "resize", "size_rule", "fit", "divisor", "mode", "window",
                             "stride", "label_map"}))
     return out;
-  read_protocol(reader, root, input, out);
-#endif
-  expect_string(reader, root.member("channel_order"), "rgb");
+  if constexpr (core::k_has_transformers) {
+    read_protocol(reader, root, input, out);
+  } else {
+    constexpr const char* k_only[] = {name_of(ResizeRule::bilinear)};
+    read_choice(reader, root, "resize", k_only);
+    for (const char* key : {"size_rule", "fit", "divisor", "mode", "window", "stride"})
+      if (root.member(key).value) reader.fail(root.member(key), {"nothing: this build resizes to one exact size only"});
+  }
+  constexpr const char* k_orders[] = {"rgb"};
+  read_choice(reader, root, "channel_order", k_orders);
   out.mean = read_triple(reader, root.member("mean"), -1e6, 1e6);
   out.std = read_triple(reader, root.member("std"), 1e-6, 1e6);
-  const json::Field rule = root.member("label_map");
-  if (rule.value.string() == std::string_view("two_step")) {
-    out.label_map = LabelMapRule::two_step;
-  } else if (rule.value.string() != std::string_view("direct")) {
-    reader.fail(rule, {"'direct' or 'two_step'"});
-  }
+  out.label_map = static_cast<LabelMapRule>(read_choice(reader, root, "label_map", k_label_map_rules));
   return out;
 }
 

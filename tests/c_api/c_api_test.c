@@ -135,6 +135,15 @@ static void model_information(const lemore_model* model) {
   CHECK(info.height >= 32 && info.width >= 32 && !info.is_classifier);
   CHECK(info.class_count >= 2 && info.trained_parameters > 100 && info.weight_bytes > 400);
   CHECK(info.std[0] > 0 && info.labels_name != NULL && info.license != NULL);
+  /* The network's least size, and how its authors test. */
+  CHECK(info.min_side == 32 && info.resize_rule == LEMORE_BILINEAR && info.size_rule == LEMORE_SIZE_EXACT);
+  CHECK(info.fit_long == 0 && info.fit_short == 0 && info.divisor == 1 && info.tested_mode == LEMORE_WHOLE);
+  CHECK(info.stride_height == 0 && info.stride_width == 0);
+  /* A struct of before it had these is filled as far as it goes. */
+  info.min_side = -7;
+  info.struct_size = offsetof(lemore_model_info, min_side);
+  OK(lemore_model_get_info(model, &info, &error));
+  CHECK(info.min_side == -7 && info.height >= 32);
   for (i = 0; i < info.class_count; ++i) {
     OK(lemore_model_get_class(model, i, &class_info, &error));
     CHECK(class_info.name[0] != '\0');
@@ -394,7 +403,7 @@ static void segmenters(const lemore_model* model) {
     OK(lemore_segmenter_create(model, &options, &segmenter, &error));
     OK(lemore_segmenter_segment(segmenter, &image, &map, &sure, &error));
     OK(lemore_session_get_info(lemore_segmenter_session(segmenter), &info, &error));
-    if (options.mode == LEMORE_KEEP) CHECK(info.height == image_h && info.width == image_w);
+    if (options.mode == LEMORE_NATIVE) CHECK(info.height == image_h && info.width == image_w);
     memset(&times, 0, sizeof times);
     times.struct_size = sizeof times;
     OK(lemore_segmenter_get_times(segmenter, &times, &error));
@@ -443,7 +452,7 @@ static void segmenters(const lemore_model* model) {
     memset(&options.allocator, 0, sizeof options.allocator);
   }
   map.data = labels;
-  options.mode = LEMORE_KEEP;
+  options.mode = LEMORE_KEEP; /* the old name of LEMORE_NATIVE */
   {
     size_t bytes = 0;
     FAILS(lemore_segmenter_arena_bytes(model, &options, 31, 64, &bytes, &error), LEMORE_INVALID_SHAPE, "31x64");

@@ -33,7 +33,7 @@ class Basics(Case):
                 (["run", "-m", MODEL, photo], "--out"), (["run", "-m", MODEL, "-o", out], "INPUT"),
                 (run + ["--nonsense"], "--nonsense"), (run + ["--emit", "lables"], "labels, overlay"),
                 (run + ["--opacity", "1.5"], "--opacity"), (run + ["--opacity", "x"], "--opacity"),
-                (run + ["--mode", "stretch"], "whole, keep, slide"), (run + ["--stride", "8x8"], "--stride"),
+                (run + ["--mode", "stretch"], "whole, native or slide"), (run + ["--stride", "8x8"], "--stride"),
                 (run + ["--mode", "slide", "--stride", "x"], "--stride"),
                 (run + ["--mode", "slide", "--stride", "4000x4000"], ""),
                 (run + ["--mode", "slide", "--emit", "npy"], "npy"), (run + ["--shard", "5/4"], "--shard"),
@@ -168,14 +168,16 @@ class Outputs(Case):
 
     def test_modes_threads_and_isas_agree(self):
         photo = self.photo(width=150, height=90)
-        for mode in (["--mode", "whole"], ["--mode", "keep"], ["--mode", "slide"], ["--mode", "slide", "--stride", "20x31"]):
+        for mode in (["--mode", "whole"], ["--mode", "native"], ["--mode", "slide"], ["--mode", "slide", "--stride", "20x31"]):
             for isa in supported_isas():
                 seen = {self.ok("run", "-m", MODEL, photo, "-o", "-", "--emit", "confidence", *mode, "--isa", isa, "-t", t).out
                         for t in (1, 2, 3)}
                 self.assertEqual(len(seen), 1, (mode, isa))
+        labels = ["run", "-m", MODEL, photo, "-o", "-", "--emit", "labels", "--mode"]
+        self.assertEqual(self.ok(*labels, "keep").out, self.ok(*labels, "native").out, "the old name of native")
         tiny = self.photo("tiny.png", width=5, height=3)
         self.ok("run", "-m", MODEL, tiny, "-o", self.folder / "t.png", "--emit", "labels")
-        self.refused(1, "run", "-m", MODEL, tiny, "-o", self.folder / "u.png", "--emit", "labels", "--mode", "keep", says="tiny.png")
+        self.refused(1, "run", "-m", MODEL, tiny, "-o", self.folder / "u.png", "--emit", "labels", "--mode", "native", says="tiny.png")
 
     def test_classifier(self):
         photo = self.photo()
@@ -205,6 +207,57 @@ class Outputs(Case):
             self.assertEqual(overlay.row(0), expected[path.stem], path.name)
 
 
+
+
+class Protocol(Case):
+    """A model is run as its authors test it: here in windows over an image that is resized before."""
+
+    def setUp(self):
+        super().setUp()
+        header, body = read_safetensors(GOLDEN / "segformer" / "mmseg.model.safetensors")
+        metadata = header["__metadata__"]
+        self.height, self.width = json.loads(metadata["config"])["input_size"]
+        preprocessing = json.loads(metadata["preprocessing"])
+        preprocessing.update(resize="opencv", size_rule="fit", fit=[200, 100], mode="slide", label_map="two_step",
+                             window=[self.height, self.width], stride=[30, 31])
+        metadata["preprocessing"] = json.dumps(preprocessing)
+        self.model = self.folder / "windows.safetensors"
+        write_safetensors(self.model, header, body)
+
+    def test_info_tells_it(self):
+        told = self.ok("info", self.model, "--json").json
+        self.assertEqual(told["min_side"], 25)
+        for key, value in {"resize": "opencv", "size_rule": "fit", "fit": [200, 100], "divisor": 1, "mode": "slide",
+                           "window": [self.height, self.width], "stride": [30, 31], "label_map": "two_step"}.items():
+            self.assertEqual(told["preprocessing"][key], value, key)
+        text = self.ok("info", self.model).text
+        self.assertIn(f"opencv to fit 200 x 100, windows of {self.height}x{self.width} every 30x31; label map two_step", text)
+        plain = self.ok("info", MODEL, "--json").json["preprocessing"]
+        self.assertEqual([plain[key] for key in ("size_rule", "fit", "divisor", "mode", "window", "stride")],
+                         ["exact", None, 1, "whole", None, None])
+
+    def test_run_and_eval_follow_it(self):
+        photo = self.photo(width=150, height=90)
+        labels = ["run", "-m", self.model, photo, "-o", "-", "--emit", "labels"]
+        default = self.ok(*labels).out
+        self.assertEqual(default, self.ok(*labels, "--mode", "slide", "--stride", "30x31").out)
+        self.assertNotEqual(default, self.ok(*labels, "--mode", "whole").out)
+        self.ok("run", "-m", self.model, photo, "-o", self.folder / "photo.json", "--emit", "json")
+        self.assertEqual(json.loads((self.folder / "photo.json").read_text())["mode"], "slide")
+        self.refused(2, "run", "-m", self.model, photo, "-o", self.folder / "o", "--emit", "npy", says="--mode whole")
+        (self.folder / "images").mkdir()
+        (self.folder / "labels").mkdir()
+        photo.rename(self.folder / "images" / "photo.png")
+        # What `run` predicts, as the truth: every pixel is a hit.
+        (self.folder / "labels" / "photo.png").write_bytes(default)
+        header, body = read_safetensors(self.model)
+        names = json.loads(header["__metadata__"]["labels"])
+        names["annotation_offset"] = 0
+        header["__metadata__"]["labels"] = json.dumps(names)
+        write_safetensors(self.model, header, body)
+        result = self.ok("eval", "-m", self.model, "--images", self.folder / "images", "--labels", self.folder / "labels",
+                         "--json").json
+        self.assertEqual((result["pixel_accuracy"], result["source"]["mode"], result["source"]["stride"]), (1, "slide", [30, 31]))
 
 
 class InfoAndCompare(Case):

@@ -238,7 +238,7 @@ def main(root):
     base = ["eval", "-m", GOLDEN, "--images", images, "--labels", labels]
 
     # The counts are those of lemore run's label maps, in every mode; threads and jobs change nothing.
-    for mode in (["--mode", "whole"], ["--mode", "keep"], ["--mode", "slide", "--stride", "20x36"]):
+    for mode in (["--mode", "whole"], ["--mode", "native"], ["--mode", "slide", "--stride", "20x36"]):
         run("run", "-m", GOLDEN, images, "-o", predictions, "--emit", "labels", *mode)
         counts = confusion(truth, predictions)
         one = run(*base, *mode, "--json", "-t", "1")
@@ -271,7 +271,7 @@ def main(root):
     run("eval", "--merge", *parts[:3], code=1, err=["1 of 4 parts are missing: 3/4"])
     run("eval", "--merge", *parts, root / "all.json", code=1, err=["all.json", "is part 0/1, but"])
     other = root / "other.json"
-    run(*base, "--shard", "3/4", "--mode", "keep", "--save-confusion", other)
+    run(*base, "--shard", "3/4", "--mode", "native", "--save-confusion", other)
     run("eval", "--merge", *parts[:3], other, code=1, err=["other.json", "another way", '"mode"'])
     check_json(json.loads(whole))
     saved = json.loads(parts[1].read_text())

@@ -404,7 +404,7 @@ class Caller {
     info.struct_size = sizeof info;
     if (is_ok(lemore_session_get_info(session(), &info, fresh()))) {
       require_text(info.isa);
-      require(info.height >= 32 && info.width >= 32 && info.threads >= 1 && info.step_count >= 1);
+      require(info.height >= 1 && info.width >= 1 && info.threads >= 1 && info.step_count >= 1);
     }
   }
 

@@ -21,8 +21,6 @@ using test::random_image;
 
 namespace {
 
-constexpr Mode k_modes[] = {Mode::whole, Mode::keep, Mode::slide};
-
 std::size_t pixels(Size size) { return static_cast<std::size_t>(size.height) * static_cast<std::size_t>(size.width); }
 
 struct Labels {
@@ -99,8 +97,9 @@ TEST_CASE("a segmenter works in the caller's arena, of exactly as many bytes as 
   const Model model = test::tiny_model();  // 64x96
   // The model's own size, smaller, larger, narrow, many windows.
   const Size sizes[] = {{64, 96}, {40, 50}, {100, 130}, {33, 700}};
-  for (const Mode mode : k_modes)
+  for (const ModeInfo& info : k_modes)
     for (const int threads : {1, 3}) {
+      const Mode mode = info.mode;
       if (threads == 1 && mode != Mode::slide) continue;
       SegmenterOptions options;
       options.mode = mode;
@@ -152,7 +151,7 @@ TEST_CASE("a segmenter works in the caller's arena, of exactly as many bytes as 
           test::require_ok(segment(*segmenter, random_image(sizes[i], PixelFormat::rgb, 11), labels));
           REQUIRE(labels == expected[i]);
         }
-        if (mode != Mode::keep) continue;
+        if (mode != Mode::native) continue;
         Labels labels({200, 700});
         const auto image = random_image({200, 700}, PixelFormat::rgb, 11);
         test::require_error(segment(*segmenter, image, labels), StatusCode::invalid_argument, {"arena"});
@@ -174,7 +173,7 @@ TEST_CASE("a segmenter's arena is refused where it can't be one", "[segmenter][m
   test::require_error(Segmenter::create(model, options), StatusCode::invalid_argument, {"arena", "got 0"});
   options = {};
   test::require_error(Segmenter::arena_bytes(model, options, {0, 5}), StatusCode::invalid_argument, {"0x5"});
-  options.mode = Mode::keep;
+  options.mode = Mode::native;
   test::require_error(Segmenter::arena_bytes(model, options, {31, 64}), StatusCode::invalid_shape, {"31"});
   options.mode = Mode::slide;
   // The last two have too many windows to list.
@@ -189,8 +188,9 @@ TEST_CASE("a segmenter's arena is refused where it can't be one", "[segmenter][m
 
 TEST_CASE("all large memory comes from the caller's allocator", "[segmenter][memory]") {
   const Model model = test::tiny_model();
-  const Size small{128, 256}, large{200, 400};  // planned alike in keep mode
-  for (const Mode mode : k_modes) {
+  const Size small{128, 256}, large{200, 400};  // planned alike in native mode
+  for (const ModeInfo& info : k_modes) {
+    const Mode mode = info.mode;
     INFO(mode_name(mode));
     Pool pool;
     SegmenterOptions options;
@@ -232,7 +232,7 @@ TEST_CASE("an allocator that has no more is an error that leaves the segmenter u
   const Model model = test::tiny_model();
   const auto fits = random_image({64, 96}, PixelFormat::rgb, 13),
              too_large = random_image({150, 700}, PixelFormat::rgb, 13);
-  for (const Mode mode : {Mode::keep, Mode::slide}) {
+  for (const Mode mode : {Mode::native, Mode::slide}) {
     INFO(mode_name(mode));
     Pool pool;
     SegmenterOptions options;
@@ -293,7 +293,7 @@ TEST_CASE("sizes that alternate do not make memory grow", "[session][segmenter][
   auto session = Session::create(model, session_options);
   test::require_ok(session);
   SegmenterOptions segmenter_options;
-  segmenter_options.mode = Mode::keep;
+  segmenter_options.mode = Mode::native;
   segmenter_options.threads = 1;
   auto segmenter = Segmenter::create(model, segmenter_options);
   test::require_ok(segmenter);

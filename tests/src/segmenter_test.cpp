@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "core/resize_taps.h"
+#include "image/protocol.h"
 #include "lemore/segmenter.h"
 #include "session/slide.h"
 #include "support/allocations.h"
@@ -127,13 +128,13 @@ TEST_CASE("two_step resizes to the network's input first", "[segmenter]") {
   }
 }
 
-TEST_CASE("keep mode runs at the image's own size", "[segmenter]") {
+TEST_CASE("native mode runs at the image's own size", "[segmenter]") {
   const Model model = test::tiny_model();
-  auto keep = make(model, Mode::keep);
+  auto native = make(model, Mode::native);
   for (const Size size : {Size{64, 96}, Size{33, 47}, Size{100, 70}, Size{64, 96}}) {
     const auto image = random_image(size, PixelFormat::rgb, 3);
-    const auto got = segment(keep, image.view());
-    REQUIRE(keep.session().size() == size);
+    const auto got = segment(native, image.view());
+    REQUIRE(native.session().size() == size);
     SessionOptions options;
     options.size = size;
     options.threads = 1;
@@ -146,7 +147,7 @@ TEST_CASE("keep mode runs at the image's own size", "[segmenter]") {
   }
   const auto small = random_image({31, 64}, PixelFormat::rgb, 3);
   std::vector<std::uint8_t> labels(31 * 64);
-  REQUIRE(keep.segment(small.view(), {labels.data(), {31, 64}, 64}).code() == StatusCode::invalid_shape);
+  REQUIRE(native.segment(small.view(), {labels.data(), {31, 64}, 64}).code() == StatusCode::invalid_shape);
 }
 
 TEST_CASE("window starts are MMSegmentation's", "[segmenter]") {
@@ -200,6 +201,107 @@ TEST_CASE("slide mode sums the windows' enlarged logits and divides by their cou
       for (std::size_t i = 0; i < sum.size(); ++i) sum[i] /= count[i / classes];
       require_labels(got, sum, classes);
     }
+}
+
+TEST_CASE("windows over a resized image: their averages are resized to the image's size", "[segmenter]") {
+  struct Case {
+    const char* fields;
+    Size image, resized, stride;
+  };
+  // Made larger and smaller; bands of eight windows and less than one; smaller than a window in one direction.
+  for (const Case& c : {
+           Case{R"("opencv","size_rule":"fit","fit":[200,120])", {50, 70}, {120, 168}, {32, 48}},
+           Case{R"("opencv","size_rule":"fit","fit":[160,100])", {300, 431}, {100, 144}, {43, 64}},
+           Case{R"("opencv","size_rule":"fit","fit":[1000,64],"divisor":8)", {40, 1100}, {40, 1000}, {64, 48}},
+           Case{R"("pillow","size_rule":"native","divisor":32)", {150, 230}, {160, 256}, {30, 96}},
+       }) {
+    INFO(c.fields << " image " << c.image.height << "x" << c.image.width);
+    auto writer = test::weight_file(
+        R"({"input_size": [64, 96], "num_classes": 3, "backbone": {"channels": [4, 4, 8, 8], "depths": [1, 1, 1, 1],)"
+        R"( "heads": [1, 2, 2, 4], "mlp_ratios": [2, 2, 2, 2]}, "head": {"channels": 6}})",
+        1, "segformer");
+    std::string& text = *writer.find_metadata("preprocessing");
+    const std::string stride = std::to_string(c.stride.height) + "," + std::to_string(c.stride.width);
+    text.replace(text.find(R"("bilinear")"), 10,
+                 c.fields + R"(,"mode":"slide","window":[64,96],"stride":[)" + stride + "]");
+    const Model model = test::model_of(writer);
+    REQUIRE(tested_mode(model) == Mode::slide);
+    const auto image = random_image(c.image, PixelFormat::rgb, 7);
+
+    // Each window on its own; sums, averages and the second resize in double.
+    const std::size_t h = static_cast<std::size_t>(c.resized.height), w = static_cast<std::size_t>(c.resized.width);
+    const Size window{std::min(64, c.resized.height), std::min(96, c.resized.width)};
+    const std::size_t wh = static_cast<std::size_t>(window.height), ww = static_cast<std::size_t>(window.width);
+    SessionOptions options;
+    options.size = window;
+    auto session = Session::create(model, options);
+    REQUIRE(session.ok());
+    image::Resizer resizer;
+    const ImageView resized =
+        resizer.resize(session->data().runtime, model.preprocessing().resize, image.view(), c.resized);
+    const std::size_t classes = model.classes().size();
+    std::vector<double> sum(h * w * classes), count(h * w);
+    for (const int top : detail::window_starts(c.resized.height, window.height, c.stride.height))
+      for (const int left : detail::window_starts(c.resized.width, window.width, c.stride.width)) {
+        REQUIRE(session->run_window(resized, top, left).ok());
+        const TensorView v = session->logits();
+        const auto large = enlarge(logits_of(*session), v.shape[1], v.shape[2], classes, wh, ww);
+        for (std::size_t y = 0; y < wh; ++y)
+          for (std::size_t x = 0; x < ww; ++x) {
+            const std::size_t at = (static_cast<std::size_t>(top) + y) * w + static_cast<std::size_t>(left) + x;
+            count[at] += 1;
+            for (std::size_t k = 0; k < classes; ++k) sum[at * classes + k] += large[(y * ww + x) * classes + k];
+          }
+      }
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] /= count[i / classes];
+    const auto expected =
+        enlarge(sum, h, w, classes, static_cast<std::size_t>(c.image.height), static_cast<std::size_t>(c.image.width));
+    for (const int threads : {1, 3}) {
+      SegmenterOptions slide;
+      slide.mode = Mode::slide;
+      slide.threads = threads;
+      const auto bytes = Segmenter::arena_bytes(model, slide, c.image);
+      REQUIRE(bytes.ok());
+      const auto memory = Tensor::create(DType::u8, {*bytes});  // exactly as much as is asked for
+      REQUIRE(memory.ok());
+      slide.arena = const_cast<void*>(static_cast<const void*>(memory->data()));
+      slide.arena_bytes = *bytes;
+      auto segmenter = Segmenter::create(model, slide);
+      REQUIRE(segmenter.ok());
+      require_labels(segment(*segmenter, image.view()), expected, classes);
+      slide.arena_bytes -= 64;
+      auto short_of_memory = Segmenter::create(model, slide);
+      std::vector<std::uint8_t> labels(static_cast<std::size_t>(c.image.height) *
+                                       static_cast<std::size_t>(c.image.width));
+      const Status status = short_of_memory.ok()
+                                ? short_of_memory->segment(
+                                      image.view(), {labels.data(), c.image, static_cast<std::size_t>(c.image.width)})
+                                : short_of_memory.status();
+      REQUIRE(status.code() == StatusCode::invalid_argument);
+    }
+  }
+}
+
+TEST_CASE("windows over an image that is resized in floats are refused", "[segmenter]") {
+  auto writer = test::weight_file(R"({"input_size": [64, 64], "num_classes": 3})");
+  std::string& text = *writer.find_metadata("preprocessing");
+  text.replace(text.find(R"("bilinear")"), 10, R"("bilinear","size_rule":"fit","fit":[200,120])");
+  const Model model = test::model_of(writer);
+  SegmenterOptions options;
+  options.mode = Mode::slide;
+  const auto segmenter = Segmenter::create(model, options);
+  REQUIRE(segmenter.status().code() == StatusCode::unsupported);
+  REQUIRE(segmenter.status().message().find("opencv or pillow") != std::string::npos);
+}
+
+TEST_CASE("modes have the names of one table", "[segmenter]") {
+  int index = 0;
+  for (const ModeInfo& info : k_modes) {
+    REQUIRE(static_cast<int>(info.mode) == index++);
+    REQUIRE(mode_name(info.mode) == std::string(info.name));
+  }
+  REQUIRE(Mode::keep == Mode::native);
+  REQUIRE(std::string(mode_name(Mode::keep)) == "native");
 }
 
 TEST_CASE("slide mode's memory does not grow with the image", "[segmenter]") {

@@ -1,30 +1,44 @@
 #include "batch_options.h"
 
 #include <cstdlib>
+#include <vector>
+
+#include "report.h"
+#include "suggest.h"
 
 namespace lemore::cli {
 
 namespace {
 
-Result<Mode> parse_mode(const std::string& text) {
-  if (text.empty()) return Mode::whole;
-  for (const Mode mode : {Mode::whole, Mode::keep, Mode::slide}) {
-    if (text == mode_name(mode)) return mode;
+/// The mode of this name, or null.
+const ModeInfo* find_mode(const std::string& name) {
+  for (const ModeInfo& info : k_modes)
+    if (name == info.name || (info.old_name != nullptr && name == info.old_name)) return &info;
+  return nullptr;
+}
+
+void add_mode_option(CLI::App& command, std::optional<Mode>& mode) {
+  std::vector<std::string> names, meanings;
+  for (const ModeInfo& info : k_modes) {
+    names.push_back(info.name);
+    meanings.push_back(info.name + std::string(" (") + info.does + ")");
   }
-  return Status(StatusCode::invalid_argument, "--mode: unknown mode '" + text + "'; known are whole, keep, slide");
+  CLI::Option* option = command.add_option_function<std::string>(
+      "--mode", [&mode](const std::string& name) { mode = find_mode(name)->mode; },
+      joined_with_or(meanings) + "; default: as the model's authors test, mostly whole");
+  option->type_name("MODE")->check(CLI::Validator(
+      [names](const std::string& name) {
+        if (name.empty() || find_mode(name) != nullptr) return std::string();
+        return "expected " + joined_with_or(names) + ", got '" + name + "'" + did_you_mean(name, names);
+      },
+      ""));
+  complete_with(*option, joined_with_spaces(names));
 }
 
 }  // namespace
 
 void add_batch_options(CLI::App& command, BatchOptions& options) {
-  complete_with(
-      *command
-           .add_option(
-               "--mode", options.mode,
-               "whole (resize to the network), keep (the image's own size) or slide (windows); default: as the model's "
-               "authors test, mostly whole")
-           ->type_name("MODE"),
-      "whole keep slide");
+  add_mode_option(command, options.mode);
   command.add_option("--stride", options.stride, "Distance of slide's windows; default: two thirds of a window")
       ->type_name("HxW");
   add_compute_options(command, options.compute);
@@ -53,39 +67,23 @@ void add_batch_options(CLI::App& command, BatchOptions& options) {
 }
 
 Result<SegmenterOptions> segmenter_options(const BatchOptions& options) {
-  const Result<Mode> mode = parse_mode(options.mode);
-  if (!mode.ok()) return mode.status();
-  SegmenterOptions segmenter;
-  segmenter.mode = *mode;
-  if (!options.stride.empty()) {
-    if (*mode != Mode::slide) return Status(StatusCode::invalid_argument, "--stride: goes with --mode slide");
-    const Result<Size> stride = parse_size("--stride", options.stride);
-    if (!stride.ok()) return stride.status();
-    segmenter.stride = *stride;
-  }
-  const Result<Isa> isa = chosen_isa(options.compute);
-  if (!isa.ok()) return isa.status();
-  segmenter.isa = *isa;
-  segmenter.threads = options.compute.threads;
+  const Result<ComputeOptions> compute = compute_options(options.compute);
+  if (!compute.ok()) return compute.status();
+  SegmenterOptions segmenter(*compute);
+  segmenter.mode = options.mode.value_or(Mode::whole);
+  if (options.stride.empty()) return segmenter;
+  if (segmenter.mode != Mode::slide) return Status(StatusCode::invalid_argument, "--stride: goes with --mode slide");
+  const Result<Size> stride = parse_size("--stride", options.stride);
+  if (!stride.ok()) return stride.status();
+  segmenter.stride = *stride;
   return segmenter;
 }
 
 std::uint64_t memory_bytes(const BatchOptions& options) { return options.memory_mib << 20; }
 
-Status follow_protocol(const Model& model, BatchOptions& options, SegmenterOptions& segmenter) {
-  const Preprocessing& p = model.preprocessing();
-  // Windows of the input's size over an image of that size are the image.
-  if (options.mode.empty() && p.slide && p.size_rule != SizeRule::exact) {
-    if (p.size_rule != SizeRule::native || p.divisor != 1)
-      return Status(
-          StatusCode::unsupported,
-          "the model's authors test in windows over a resized image, which is not supported yet: --mode whole "
-          "resizes the image their way and takes it at once");
-    segmenter.mode = Mode::slide;
-  }
-  if (segmenter.mode == Mode::slide && options.stride.empty()) segmenter.stride = p.stride;
-  options.mode = mode_name(segmenter.mode);
-  return {};
+void follow_protocol(const Model& model, const BatchOptions& options, SegmenterOptions& segmenter) {
+  if (!options.mode) segmenter.mode = tested_mode(model);
+  if (segmenter.mode == Mode::slide && options.stride.empty()) segmenter.stride = model.preprocessing().stride;
 }
 
 LoadOptions load_options(const BatchOptions& options) {

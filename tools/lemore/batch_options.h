@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "image_io/decode.h"
@@ -14,7 +15,8 @@ namespace lemore::cli {
 
 /// What every command that segments many images is told.
 struct BatchOptions {
-  std::string mode, stride;  ///< no mode: as the model's authors test
+  std::optional<Mode> mode;  ///< none: as the model's authors test
+  std::string stride;
   ComputeOptions compute;
   bool recursive = false, keep_going = false;
   std::string shard, progress = "auto";
@@ -24,15 +26,14 @@ struct BatchOptions {
 };
 void add_batch_options(CLI::App& command, BatchOptions& options);
 
-/// Mode, stride, threads and ISA. Errors: invalid_argument naming the option; those of chosen_isa.
+/// Mode, stride, threads and ISA. Errors: invalid_argument naming the option; those of compute_options.
 Result<SegmenterOptions> segmenter_options(const BatchOptions& options);
 
 /// What --memory says.
 std::uint64_t memory_bytes(const BatchOptions& options);
 
-/// Where no --mode was given, that in which the authors of the weights test: windows at the image's own size, or the whole
-/// image. `options.mode` is a mode's name afterwards. Errors: unsupported for what the library cannot do yet.
-Status follow_protocol(const Model& model, BatchOptions& options, SegmenterOptions& segmenter);
+/// Where no --mode was given, that in which the authors of the weights test; in windows, their stride.
+void follow_protocol(const Model& model, const BatchOptions& options, SegmenterOptions& segmenter);
 
 /// How --copy has the model loaded.
 LoadOptions load_options(const BatchOptions& options);

@@ -170,8 +170,8 @@ std::string agreement_text(const Model& model, double share, Size size) {
 }
 
 int compare(const CompareOptions& options) {
-  const Result<Isa> isa = chosen_isa(options.compute);
-  if (!isa.ok()) return fail_option(isa.status());
+  const Result<ComputeOptions> compute = compute_options(options.compute);
+  if (!compute.ok()) return fail_option(compute.status());
   Result<Model> model = load_model(options.model);
   if (!model.ok()) return fail(model.status());
   Result<ReferenceDump> dump = ReferenceDump::open(options.reference);
@@ -179,10 +179,8 @@ int compare(const CompareOptions& options) {
 
   const Shape& input = dump->input().shape;
   const auto side = [](std::size_t n) { return static_cast<int>(std::min<std::size_t>(n, 1u << 30)); };
-  SessionOptions session_options;
+  SessionOptions session_options(*compute);
   session_options.size = Size{side(input[2]), side(input[3])};
-  session_options.threads = options.compute.threads;
-  session_options.isa = *isa;
   session_options.keep_stages = true;
   Result<Session> session = Session::create(*model, session_options);
   if (!session.ok()) return fail(about(options.reference, session.status()));

@@ -210,8 +210,7 @@ int evaluate(const EvalOptions& options) {
   const Result<Model> model = load_model(options.model, load_options(batch));
   if (!model.ok()) return fail(model.status());
   if (model->is_classifier()) return fail_usage("eval: " + options.model + " is a classifier, it makes no label map");
-  BatchOptions followed = batch;
-  if (const Status status = follow_protocol(*model, followed, *segmenter); !status.ok()) return fail(status);
+  follow_protocol(*model, batch, *segmenter);
 
   std::optional<LabelMeanings> meanings;
   if (!options.label_map.empty()) {

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "lemore/session.h"
+#include "lemore/segmenter.h"
 #include "options.h"
 #include "readable_json.h"
 #include "report.h"
@@ -38,22 +38,13 @@ Json extents(const Shape& shape) {
   return list;
 }
 
+/// [height, width].
+Json pair_of(Size size) { return Json::array({size.height, size.width}); }
+
 std::string megabytes(std::size_t bytes) {
   char text[64];
   std::snprintf(text, sizeof(text), "%s bytes (%.2f MB)", with_commas(bytes).c_str(), static_cast<double>(bytes) / 1e6);
   return text;
-}
-
-const char* resize_name(ResizeRule rule) {
-  switch (rule) {
-    case ResizeRule::opencv:
-      return "opencv";
-    case ResizeRule::pillow:
-      return "pillow";
-    case ResizeRule::bilinear:
-      break;
-  }
-  return "bilinear";
 }
 
 /// The size that an image is resized to, for people.
@@ -63,7 +54,7 @@ std::string size_rule_text(const Preprocessing& p, Size input) {
                          ? "own size"
                          : "to fit " + std::to_string(p.fit_long) + " x " + std::to_string(p.fit_short);
   if (p.divisor > 1) text += ", sides multiples of " + std::to_string(p.divisor);
-  if (p.slide) text += ", windows " + to_text(p.stride) + " apart";
+  if (p.slide) text += ", windows of " + to_text(input) + " every " + to_text(p.stride);
   return text;
 }
 
@@ -82,8 +73,9 @@ Json as_json(const NetworkOptions& options, const Model& model, const Session& s
       {"macs", macs},
       {"arena_bytes", session.arena_bytes()},
       {"weight_bytes", model.weight_bytes()},
-      {"size", {session.size().height, session.size().width}},
-      {"input_size", {model.input_size().height, model.input_size().width}},
+      {"size", pair_of(session.size())},
+      {"input_size", pair_of(model.input_size())},
+      {"min_side", model.min_side()},
       {"num_classes", model.classes().size()},
       {"classes", classes},
       {"labels", model.labels_name()},
@@ -93,8 +85,14 @@ Json as_json(const NetworkOptions& options, const Model& model, const Session& s
        {{"channel_order", "rgb"},
         {"mean", pre.mean},
         {"std", pre.std},
-        {"resize", resize_name(pre.resize)},
-        {"label_map", pre.label_map == LabelMapRule::direct ? "direct" : "two_step"}}},
+        {"resize", name_of(pre.resize)},
+        {"size_rule", name_of(pre.size_rule)},
+        {"fit", pre.size_rule == SizeRule::fit ? Json::array({pre.fit_long, pre.fit_short}) : Json()},
+        {"divisor", pre.divisor},
+        {"mode", mode_name(tested_mode(model))},
+        {"window", pre.slide ? pair_of(model.input_size()) : Json()},
+        {"stride", pre.slide ? pair_of(pre.stride) : Json()},
+        {"label_map", name_of(pre.label_map)}}},
       {"provenance",
        {{"source", from.source},
         {"source_sha256", from.source_sha256},
@@ -181,7 +179,8 @@ std::string as_text(const NetworkOptions& options, const Model& model, const Ses
                 to_text(session.size()).c_str(), thread_count(session.threads()).c_str(), isa_name(session.isa()));
   add_line(text, "arena", line);
   add_line(text, "weights", megabytes(model.weight_bytes()));
-  add_line(text, "trained for", to_text(model.input_size()));
+  add_line(text, "trained for",
+           to_text(model.input_size()) + ", runs from " + std::to_string(model.min_side()) + " a side");
   std::string classes;
   for (const ClassInfo& c : model.classes()) classes += (classes.empty() ? "" : ", ") + c.name;
   add_line(text, "classes",
@@ -190,8 +189,7 @@ std::string as_text(const NetworkOptions& options, const Model& model, const Ses
   std::snprintf(line, sizeof(line), "RGB, mean %g %g %g, std %g %g %g, %s %s; label map %s",
                 static_cast<double>(pre.mean[0]), static_cast<double>(pre.mean[1]), static_cast<double>(pre.mean[2]),
                 static_cast<double>(pre.std[0]), static_cast<double>(pre.std[1]), static_cast<double>(pre.std[2]),
-                resize_name(pre.resize), size_rule_text(pre, model.input_size()).c_str(),
-                pre.label_map == LabelMapRule::direct ? "direct" : "two_step");
+                name_of(pre.resize), size_rule_text(pre, model.input_size()).c_str(), name_of(pre.label_map));
   add_line(text, "preprocessing", line);
   add_line(text, "annotations",
            "ignore label " + std::to_string(model.ignore_label()) + ", class offset " +

@@ -163,9 +163,9 @@ void tell_passed_over(const std::vector<std::string>& passed_over, const std::ve
 }
 
 /// The options that change what is in an output, for the manifest.
-std::string options_text(const RunOptions& options, const OutputKinds& kinds, const OutputNames& names) {
+std::string options_text(const RunOptions& options, Mode mode, const OutputKinds& kinds, const OutputNames& names) {
   const PictureOptions& pictures = options.pictures;
-  std::string text = "mode=" + options.batch.mode;
+  std::string text = std::string("mode=") + mode_name(mode);
   if (!options.batch.stride.empty()) text += " stride=" + options.batch.stride;
   const bool has_overlay = kinds.has(OutputKind::overlay), has_color = kinds.has(OutputKind::color);
   if (has_overlay) {
@@ -239,7 +239,7 @@ std::string closing_line(const RunSummary& summary, const OutputNames& names, co
   return one_line(more.empty() ? text : text + " (" + more + ")") + "\n";
 }
 
-Status print_summary(const RunSummary& summary, const std::string& isa, int threads) {
+Status print_summary(const RunSummary& summary, Isa isa, int threads) {
   const JobTimes& t = summary.times;
   const nlohmann::ordered_json json = {
       {"images", summary.done},
@@ -249,7 +249,7 @@ Status print_summary(const RunSummary& summary, const std::string& isa, int thre
       {"interrupted", summary.was_interrupted},
       {"seconds", summary.seconds},
       {"images_per_second", summary.seconds > 0 ? static_cast<double>(summary.done) / summary.seconds : 0.0},
-      {"isa", isa},
+      {"isa", isa_name(isa)},
       {"threads", threads},
       {"times_ms",
        {{"decode", t.decode},
@@ -281,9 +281,6 @@ int run_stream(const RunOptions& options) {
   Result<Model> model = load_model(options.model, load_options(batch), "INPUT");
   if (!model.ok()) return fail(model.status());
   if (model->is_classifier()) return fail_usage("--frames: " + options.model + " is a classifier, it makes no labels");
-  BatchOptions followed = batch;
-  SegmenterOptions segmenter_of_model = *segmenter;
-  if (const Status status = follow_protocol(*model, followed, segmenter_of_model); !status.ok()) return fail(status);
   const Result<Palette> palette = choose_palette(options.pictures, *model);
   if (!palette.ok()) return fail_usage(palette.status().message());
   FramesOptions frames;
@@ -292,7 +289,8 @@ int run_stream(const RunOptions& options) {
   frames.fps = options.fps;
   frames.opacity = options.pictures.opacity;
   frames.max_pixels = batch.max_pixels;
-  frames.segmenter = segmenter_of_model;
+  frames.segmenter = *segmenter;
+  follow_protocol(*model, batch, frames.segmenter);
   const Status status = guarded([&] { return run_frames(*model, *palette, frames); });
   return status.ok() ? k_exit_ok : fail_option(status);
 }
@@ -312,9 +310,6 @@ int run(RunOptions options) {
   if (!segmenter.ok()) return fail_option(segmenter.status());
   EngineOptions engine_options;
   engine_options.segmenter = *segmenter;
-  if (kinds->has(OutputKind::npy) && segmenter->mode == Mode::slide) {
-    return fail_usage("--emit npy: not with --mode slide, whose logits never stand in memory as a whole");
-  }
   if (options.out.empty()) return fail_usage("--out: is required: a file or folder, or - for standard output");
   if (options.json && options.out == "-") return fail_usage("--json: standard output is taken by -o -");
   const Result<Shard> shard = chosen_shard(batch);
@@ -322,8 +317,11 @@ int run(RunOptions options) {
 
   Result<Model> model = load_model(options.model, load_options(batch), "INPUT");
   if (!model.ok()) return fail(model.status());
-  if (const Status status = follow_protocol(*model, options.batch, engine_options.segmenter); !status.ok())
-    return fail(status);
+  const Mode& mode = engine_options.segmenter.mode;
+  follow_protocol(*model, batch, engine_options.segmenter);
+  if (kinds->has(OutputKind::npy) && mode == Mode::slide)
+    return fail_usage("--emit npy: not with --mode slide, whose logits never stand in memory as a whole" +
+                      std::string(batch.mode ? "" : ", and which " + options.model + " is for (--mode whole)"));
   if (model->is_classifier()) {
     if (has_default_kinds) kinds = parse_output_kinds({"json"});
     for (const OutputKind kind : kinds->list()) {
@@ -331,8 +329,9 @@ int run(RunOptions options) {
       return fail_usage("--emit " + std::string(info_of(kind).name) + ": " + options.model +
                         " is a classifier, it gives json and npy only");
     }
-    if (segmenter->mode != Mode::whole)
-      return fail_usage("--mode " + batch.mode + ": " + options.model + " is a classifier, it has whole only");
+    if (mode != Mode::whole)
+      return fail_usage(std::string("--mode ") + mode_name(mode) + ": " + options.model +
+                        " is a classifier, it has whole only");
   }
   const Result<Palette> palette = choose_palette(options.pictures, *model);
   if (!palette.ok()) return fail_usage(palette.status().message());
@@ -388,7 +387,7 @@ int run(RunOptions options) {
   if (!options.manifest.empty()) {
     Result<std::string> hash = hash_file(options.model);
     if (!hash.ok()) return fail(hash.status());
-    const MadeWith made_with{*hash, options_text(options, *kinds, *names)};
+    const MadeWith made_with{*hash, options_text(options, mode, *kinds, *names)};
     Result<Manifest> opened = Manifest::open(options.manifest, options.resume, made_with);
     if (!opened.ok()) return fail(opened.status());
     manifest.emplace(std::move(*opened));
@@ -405,8 +404,8 @@ int run(RunOptions options) {
   std::error_code error;
   const auto model_bytes = fs::file_size(options.model, error);
   writer_options.model_bytes = error ? 0 : model_bytes;
-  writer_options.mode = batch.mode;
-  writer_options.isa = isa_name(engine->session().isa());
+  writer_options.mode = mode;
+  writer_options.isa = engine->session().isa();
   writer_options.threads = engine->session().threads();
   const Writer writer(*model, *palette, writer_options);
 

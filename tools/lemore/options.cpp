@@ -21,17 +21,23 @@ void add_compute_options(CLI::App& command, ComputeOptions& options) {
                   "Threads of the network; default: 0, as many as the cores this process may use")
       ->check(between(0, 1024))
       ->type_name("N");
-  complete_with(*command
-                     .add_option("--isa", options.isa,
-                                 "Instruction set: portable, avx2, avx512 or neon; default: the best (or LEMORE_ISA)")
-                     ->type_name("NAME"),
-                "portable avx2 avx512 neon");
+  std::vector<std::string> names;
+  for (const Isa isa : built_isas()) names.push_back(isa_name(isa));
+  CLI::Option* option = command.add_option_function<std::string>(
+      "--isa", [&options](const std::string& name) { options.isa = *parse_isa(name); },
+      "Instruction set: " + joined_with_or(names) + "; default: the best (or LEMORE_ISA)");
+  option->type_name("NAME")->check(CLI::Validator(
+      [](const std::string& name) { return name.empty() ? std::string() : parse_isa(name).status().message(); }, ""));
+  complete_with(*option, joined_with_spaces(names));
 }
 
-Result<Isa> chosen_isa(const ComputeOptions& options) {
-  if (options.isa.empty()) return default_isa();
-  Result<Isa> isa = parse_isa(options.isa);
-  return isa.ok() ? isa : Result<Isa>(Status(StatusCode::invalid_argument, "--isa: " + isa.status().message()));
+Result<ComputeOptions> compute_options(const ComputeOptions& given) {
+  ComputeOptions options = given;
+  if (options.isa) return options;
+  const Result<Isa> isa = default_isa();
+  if (!isa.ok()) return isa.status();
+  options.isa = *isa;
+  return options;
 }
 
 void add_network_options(CLI::App& command, NetworkOptions& options, const char* layers) {
@@ -43,16 +49,13 @@ void add_network_options(CLI::App& command, NetworkOptions& options, const char*
 }
 
 Result<SessionOptions> session_options(const NetworkOptions& options) {
-  SessionOptions session;
-  if (!options.size.empty()) {
-    const Result<Size> size = parse_size("--size", options.size);
-    if (!size.ok()) return size.status();
-    session.size = *size;
-  }
-  const Result<Isa> isa = chosen_isa(options.compute);
-  if (!isa.ok()) return isa.status();
-  session.isa = *isa;
-  session.threads = options.compute.threads;
+  const Result<ComputeOptions> compute = compute_options(options.compute);
+  if (!compute.ok()) return compute.status();
+  SessionOptions session(*compute);
+  if (options.size.empty()) return session;
+  const Result<Size> size = parse_size("--size", options.size);
+  if (!size.ok()) return size.status();
+  session.size = *size;
   return session;
 }
 
@@ -109,6 +112,12 @@ void choose_from(CLI::Option& option, const std::string& words) {
       },
       ""));
   complete_with(option, words);
+}
+
+std::string joined_with_spaces(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
 }
 
 // An inactive validator checks nothing and does not show in the help: it carries the words in its description.

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <optional>
 #include <string>
+#include <vector>
 
-#include "lemore/cpu.h"
+#include "lemore/compute.h"
 #include "lemore/image.h"
 #include "lemore/model.h"
 #include "lemore/session.h"
@@ -13,15 +13,10 @@
 namespace lemore::cli {
 
 /// -t/--threads and --isa, which every command that computes has.
-struct ComputeOptions {
-  int threads = 0;  ///< 0: as many as this process may use
-  std::string isa;  ///< empty: LEMORE_ISA, else the best
-};
 void add_compute_options(CLI::App& command, ComputeOptions& options);
 
-/// The ISA to compute with: --isa, else LEMORE_ISA, else the best. Errors: invalid_argument for a wrong --isa,
-/// unsupported for a wrong LEMORE_ISA.
-Result<Isa> chosen_isa(const ComputeOptions& options);
+/// `given` with an ISA: --isa, else LEMORE_ISA, else the best. Errors: unsupported for a wrong LEMORE_ISA.
+Result<ComputeOptions> compute_options(const ComputeOptions& given);
 
 /// A network at one size, as `info` and `bench` look at it.
 struct NetworkOptions {
@@ -31,10 +26,10 @@ struct NetworkOptions {
 };
 /// --size, --layers, --json and the compute options; MODEL's place differs. `layers` is what --layers does.
 void add_network_options(CLI::App& command, NetworkOptions& options, const char* layers);
-/// Size, threads and ISA. Errors: invalid_argument naming the option; those of chosen_isa.
+/// Size, threads and ISA. Errors: invalid_argument naming the option; those of compute_options.
 Result<SessionOptions> session_options(const NetworkOptions& options);
 
-/// Exit code of a status of chosen_isa and other checks of the command line: usage for invalid_argument.
+/// Exit code of a status of compute_options and other checks of the command line: usage for invalid_argument.
 int fail_option(const Status& status);
 
 /// "512x1024" (height x width) or "512" (a square). Errors: invalid_argument naming the option.
@@ -49,6 +44,9 @@ CLI::Validator between(T low, T high);
 
 /// Takes these words only, separated by spaces, and lets the shell complete them: "expected auto, plain or none".
 void choose_from(CLI::Option& option, const std::string& words);
+
+/// "portable avx2".
+std::string joined_with_spaces(const std::vector<std::string>& words);
 
 /// Says that the shell may complete a value of `option` to these words, separated by spaces.
 void complete_with(CLI::Option& option, const std::string& words);

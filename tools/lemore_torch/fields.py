@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 # Far beyond any sensible network; src/graph/config_reader.h has the same.
-MIN_SIZE, MAX_SIZE = 32, 16384
+MAX_SIZE = 16384
 MAX_CHANNELS = 8192
 MAX_LAYERS = 64
 MAX_WIDE_CHANNELS = 65536

@@ -100,7 +100,7 @@ def preprocessing(value) -> tuple:
         size = size[::-1]  # the old style wrote [width, height]
     else:
         size = [size, size]
-    size = list(fields.integers(size, f"{where}: size", 2, fields.MIN_SIZE, fields.MAX_SIZE))
+    size = list(fields.integers(size, f"{where}: size", 2, 1, fields.MAX_SIZE))
     out = {"channel_order": "rgb", "resize": "pillow", "size_rule": "exact", "mode": "whole", "label_map": "direct"}
     if not value.get("do_resize", True):
         out["size_rule"] = "native"

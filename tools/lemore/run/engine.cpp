@@ -10,11 +10,7 @@ namespace lemore::cli {
 Result<Engine> Engine::create(const Model& model, const EngineOptions& options) {
   Engine engine(options);
   if (model.is_classifier()) {
-    SessionOptions session_options;
-    session_options.threads = options.segmenter.threads;
-    session_options.parallel_for = options.segmenter.parallel_for;
-    session_options.isa = options.segmenter.isa;
-    Result<Session> session = Session::create(model, session_options);
+    Result<Session> session = Session::create(model, SessionOptions(options.segmenter));
     if (!session.ok()) return session.status();
     engine.session_.emplace(std::move(*session));
     return Result<Engine>(std::move(engine));

@@ -99,8 +99,8 @@ void Writer::encode_json(Job& job, const std::string& input) const {
         {"labels", model_.labels_name()},
         {"input_size", {network.height, network.width}},
         {"source_sha256", provenance.source_sha256}}},
-      {"mode", options_.mode},
-      {"isa", options_.isa},
+      {"mode", mode_name(options_.mode)},
+      {"isa", isa_name(options_.isa)},
       {"threads", options_.threads},
   };
   if (!job.image.warning.empty()) json["image"]["warning"] = job.image.warning;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "lemore/model.h"
+#include "lemore/segmenter.h"
 #include "lemore/status.h"
 #include "render/pictures.h"
 #include "run/job.h"
@@ -21,7 +22,8 @@ struct WriterOptions {
   // For the JSON:
   std::string model_file;
   std::uint64_t model_bytes = 0;
-  std::string mode, isa;
+  Mode mode = Mode::whole;
+  Isa isa = Isa::portable;
   int threads = 0;
 };
 

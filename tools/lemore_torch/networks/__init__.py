@@ -1,4 +1,4 @@
-"""The networks, one file each. What a network's file has:
+"""The networks, one file each in this folder; a new file is found by itself. What a network's file has:
 
     NAME, Config, Model          its name in weight files; its configuration; the module, made from a configuration
     recognise(state)             which of its namings these tensors follow, or None
@@ -10,6 +10,8 @@
 """
 
 import difflib
+import importlib
+import pkgutil
 
 import numpy as np
 import torch
@@ -17,7 +19,8 @@ import torch
 from ..fields import FieldError
 from . import lemore, segformer
 
-NETWORKS = {network.NAME: network for network in (lemore, segformer)}
+_FILES = sorted(module.name for module in pkgutil.iter_modules(__path__))
+NETWORKS = {network.NAME: network for network in (importlib.import_module(f".{name}", __name__) for name in _FILES)}
 
 
 class MisfitError(ValueError):

@@ -16,6 +16,7 @@ from .. import fields
 from ..folding import batch_norm
 
 NAME = "lemore"
+MIN_SIDE = 32  # one pixel at the coarsest scale
 VIEWS = ("transverse", "frontal", "lateral")
 ATTENTION_KINDS = ("coordinate", "channel", None)
 
@@ -133,7 +134,7 @@ class Config:
                 fields.fail("config.views", f"distinct names of {', '.join(VIEWS)}", view)
         read = Config(
             input_size=fields.integers(v.get("input_size", list(default.input_size)), "config.input_size", 2,
-                                       fields.MIN_SIZE, fields.MAX_SIZE),
+                                       MIN_SIDE, fields.MAX_SIZE),
             num_classes=integer("num_classes", 1, most),
             stem_channels=integer("stem_channels", 1, fields.MAX_CHANNELS),
             stages=stages or default.stages,

@@ -79,8 +79,7 @@ class Config:
             return fields.integers(values, f"config.backbone.{name}", STAGES, 1, most.get(name, MAX_STEP))
 
         c = Config(
-            fields.integers(v.get("input_size", list(default.input_size)), "config.input_size", 2, fields.MIN_SIZE,
-                            fields.MAX_SIZE),
+            fields.integers(v.get("input_size", list(default.input_size)), "config.input_size", 2, 1, fields.MAX_SIZE),
             fields.integer(v.get("num_classes", default.num_classes), "config.num_classes", 1,
                            fields.MAX_CLASSIFIER_CLASSES if kind == "classifier" else fields.MAX_CLASSES),
             *(four(name) for name in Config.LISTS),
@@ -99,6 +98,7 @@ class Config:
             if c.patch_sizes[s] % 2 == 0:
                 fields.fail(f"config.backbone.patch_sizes[{s}]", "an odd number", c.patch_sizes[s])
             fields.at_most(f"config.backbone: channels x mlp_ratios of stage {s}", c.channels[s] * c.mlp_ratios[s])
+        fields.integers(list(c.input_size), "config.input_size", 2, min_input(c), fields.MAX_SIZE)
         fields.check_weight_bytes(weight_floats(c))
         return c
 
@@ -455,16 +455,12 @@ def folded_away(c: Config, stage) -> bool:
 
 
 def min_input(c: Config) -> int:
-    """The smallest side that runs: every stage's map must hold one patch of its reduction."""
-    n = 1
-    while True:
-        side, fits = n, True
-        for s in range(STAGES):
-            side = (side + 2 * (c.patch_sizes[s] // 2) - c.patch_sizes[s]) // c.strides[s] + 1
-            fits = fits and side >= c.reductions[s]
-        if fits:
-            return n
-        n += 1
+    """The smallest side that runs: every stage's map must hold one patch of its reduction, the first one the pooling's."""
+    side = 1
+    for s in reversed(range(STAGES)):
+        pooling = 2 if s == 0 and c.classifier == "offset_learning" else 1
+        side = (max(side, c.reductions[s], pooling) - 1) * c.strides[s] + 1
+    return side
 
 
 def count_macs(c: Config, height: int, width: int) -> int:
