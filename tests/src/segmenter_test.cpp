@@ -223,7 +223,7 @@ TEST_CASE("windows over a resized image: their averages are resized to the image
     std::string& text = *writer.find_metadata("preprocessing");
     const std::string stride = std::to_string(c.stride.height) + "," + std::to_string(c.stride.width);
     text.replace(text.find(R"("bilinear")"), 10,
-                 c.fields + R"(,"mode":"slide","window":[64,96],"stride":[)" + stride + "]");
+                 std::string(c.fields) + R"(,"mode":"slide","window":[64,96],"stride":[)" + stride + "]");
     const Model model = test::model_of(writer);
     REQUIRE(tested_mode(model) == Mode::slide);
     const auto image = random_image(c.image, PixelFormat::rgb, 7);
@@ -262,9 +262,9 @@ TEST_CASE("windows over a resized image: their averages are resized to the image
       slide.threads = threads;
       const auto bytes = Segmenter::arena_bytes(model, slide, c.image);
       REQUIRE(bytes.ok());
-      const auto memory = Tensor::create(DType::u8, {*bytes});  // exactly as much as is asked for
+      auto memory = Tensor::create(DType::u8, {*bytes});  // exactly as much as is asked for
       REQUIRE(memory.ok());
-      slide.arena = const_cast<void*>(static_cast<const void*>(memory->data()));
+      slide.arena = memory->data();
       slide.arena_bytes = *bytes;
       auto segmenter = Segmenter::create(model, slide);
       REQUIRE(segmenter.ok());
