@@ -45,8 +45,8 @@ def arguments(description, argv=None):
     add("--labels", help="labels file: class names, colours, ignore value, annotation offset")
     add("--label-map", metavar="FILE", help="what values or colours of the label pictures mean (docs/images.md)")
     add_pairing(parser)
-    add("--config", metavar="FILE", help="network configuration (default: that of --init, with the classes of --labels), or a "
-        "recipe, which states all but --data, --cache, --out, --resume, --threads, --workers and --device")  # fmt: skip
+    add("--config", metavar="FILE", help="network configuration (default: that of --init, with the classes of --labels), "
+        "or a recipe, which states all but --data, --cache, --out, --resume, --threads, --workers and --device")  # fmt: skip
     add("--set", action="append", default=[], metavar="FIELD=JSON", help="changes a field of the recipe: loss.lovasz=0")
     add("--cache", metavar="DIR", help="where a recipe's data sets are kept decoded (default: cache in the run folder)")
     add("--size", type=size, metavar="HxW", help="final size of the network's input (default: the configuration's)")

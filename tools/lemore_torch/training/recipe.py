@@ -128,6 +128,12 @@ MANY = 10**6
 _share, _flag = _bounded(0, 1), fields.boolean
 
 
+def _stride(value, where):
+    if fields.integer(value, where, 1, 8) not in (1, 2, 4, 8):
+        fields.fail(where, "1, 2, 4 or 8", value)
+    return value
+
+
 def _scale(value, where):
     return _range(value, where, 0.05, 20)
 
@@ -163,8 +169,8 @@ def from_json(value, where="recipe") -> Recipe:
         **{name: _share for name in ("rare_crop", "blur", "jpeg", "cutout", "antialias")},
     })  # fmt: skip
     loss = _part(Loss, value.get("loss", {}), f"{where}.loss", {
-        "weight_power": _bounded(0, 10), "weight_cap": _bounded(1, 1000), "hard": _bounded(1e-6, 1), "stride": lambda v, w: fields.one_of(v, w, (1, 2, 4, 8)),
-        "trust": _flag, **{name: _bounded(0, 100) for name in ("lovasz", "boundary", "deep")},
+        "weight_power": _bounded(0, 10), "weight_cap": _bounded(1, 1000), "hard": _bounded(1e-6, 1),
+        "stride": _stride, "trust": _flag, **{name: _bounded(0, 100) for name in ("lovasz", "boundary", "deep")},
     })  # fmt: skip
     distillation = _part(Distillation, value.get("distillation", {}), f"{where}.distillation", {
         "weight": _bounded(0, 100), "soft": _flag, "agreeing": _flag, "gains": lambda v, w: _factors(v, w, 100, names),
@@ -249,6 +255,7 @@ def differences(before, now) -> str:
 
     one, other = flat(before), flat(now)
     names = [name for name in {**one, **other} if one.get(name) != other.get(name) or (name in one) != (name in other)]
-    return names[0].lstrip(".") + f": {json.dumps(one.get(names[0]))} then, {json.dumps(other.get(names[0]))} now" if names else ""
+    first = names[0]
+    return f"{first.lstrip('.')}: {json.dumps(one.get(first))} then, {json.dumps(other.get(first))} now"
 
 

@@ -31,7 +31,8 @@ def _split_names(path) -> Dict[str, str]:
     for number, line in enumerate(lines, 1):
         name, _, split = line.partition("\t")
         if split not in ("train", "val") or name in out:
-            raise DataError(f"{path}: line {number}: expected NAME, a tab and train or val, each name once, got '{line[:60]}'")
+            raise DataError(f"{path}: line {number}: expected NAME, a tab and train or val, each name once, "
+                            f"got '{line[:60]}'")  # fmt: skip
         out[name] = split
     return out
 
@@ -131,9 +132,10 @@ class PreparedSet(_Split):
         for image, label in self.files:
             others = [self.path_of(kind, image) for kind, folder in self.extra.items() if folder]
             try:
-                key.update(json.dumps([(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in (image, label, *others)]).encode())
+                stats = [(str(path), path.stat()) for path in (image, label, *others)]
             except OSError as error:
                 raise DataError(f"{error.filename}: {error.strerror}") from None
+            key.update(json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]).encode())
         stem = Path(cache) / f"{name}-{split}-{key.hexdigest()[:16]}"
         self.data_file, self.index_file = stem.with_suffix(".bin"), stem.with_suffix(".json")
         if not self.index_file.is_file():

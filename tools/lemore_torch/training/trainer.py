@@ -337,7 +337,8 @@ class Trainer:
         """What must not change while a run goes on."""
         args, labels = self.args, Labels.from_json(value["labels"])
         if (value["recipe"] is None) != (self.recipe.source is None):
-            raise TrainError(f"{path}: was made {'without a' if self.recipe.source else 'with a'} recipe; another --out starts anew")
+            how = "without a" if self.recipe.source else "with a"
+            raise TrainError(f"{path}: was made {how} recipe; another --out starts anew")
         if value["recipe"] != self.recipe.source:
             text = recipes.differences(value["recipe"], self.recipe.source)
             raise TrainError(f"{path}: was made with another recipe ({text}); another --out starts anew")
@@ -355,7 +356,8 @@ class Trainer:
             ("annotation_offset", labels.annotation_offset, self.labels.annotation_offset),
         ):
             if before != now:
-                raise TrainError(f"{args.labels or args.config}: {what} {before} when the run began, now {now}; another --out starts anew")
+                where = args.labels or args.config
+                raise TrainError(f"{where}: {what} {before} when the run began, now {now}; another --out starts anew")
         if value.get("label_map") != (self.label_map.to_json() if self.label_map else None):
             raise TrainError(f"{path}: was made with another --label-map, or with none; another --out starts anew")
         if value.get("images", len(self.train_set)) != len(self.train_set):
