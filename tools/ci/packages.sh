@@ -24,4 +24,4 @@ build_packages=(g++ cmake ninja-build git libcli11-dev nlohmann-json3-dev libjpe
                 libfreetype-dev libstb-dev libwebp-dev libtiff-dev)
 test_packages=(catch2 libeigen3-dev libbenchmark-dev binutils pkg-config dpkg-dev mandoc groff-base python3)
 python_packages=(python3-torch libopenblas0-pthread python3-numpy python3-pil python3-pytest python3-matplotlib clang-format)
-ci_packages=(ccache clang libclang-rt-14-dev libomp-dev libsimde-dev g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user)
+ci_packages=(ccache clang libclang-rt-14-dev libomp-dev libsimde-dev g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user python3-venv)

@@ -118,6 +118,23 @@ def test_hugging_face_folder(weights, style, size, tmp_path):
         "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}  # fmt: skip
 
 
+@pytest.mark.parametrize("bare", ["", "segformer."])
+def test_state_dict_of_a_transformers_5_module(bare, tmp_path, heads):
+    """torch.save(model.state_dict()): other names than those of the files that save_pretrained writes."""
+    kind = {"type": "classifier"} if bare else {}
+    model = model_of("hf", **kind)
+    state = {name[len(bare):] if name.startswith(bare) else name: t for name, t in in_naming(model, "hf5").items()}
+    assert "segformer.stages.1.blocks.0.attention.k_proj.bias"[len(bare):] in state
+    torch.save({"model": state}, tmp_path / "m.pth")
+    tensors, texts = converted(tmp_path, tmp_path / "m.pth", *heads)
+    check(model, tensors, texts)
+    if not bare:
+        source = folder(tmp_path / "model", model, preprocessor=NEW)
+        (source / "model.safetensors").unlink()
+        torch.save(state, source / "pytorch_model.bin")
+        check(model, *converted(tmp_path, source))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_hugging_face_halves(dtype, tmp_path):
     model = model_of("hf")
@@ -193,9 +210,8 @@ def test_class_names_with_gaps(tmp_path, capsys):
 # Weights in several files
 
 
-def sharded(path, model, kind="model.safetensors", parts=3):
-    """A folder whose weights lie in several files, as save_pretrained(max_shard_size=...) writes them."""
-    folder(path, model, kind, preprocessor=NEW)
+def sharded_files(path, kind, parts=3):
+    """The weights `kind` of a folder as several files, as save_pretrained(max_shard_size=...) writes them."""
     whole = path / kind
     state = torch.load(whole) if kind.endswith(".bin") else {k: torch.tensor(v) for k, v in safetensors.read(whole)[0].items()}
     whole.unlink()
@@ -211,6 +227,10 @@ def sharded(path, model, kind="model.safetensors", parts=3):
             safetensors.write(path / file, {k: v.numpy() for k, v in part.items()}, {"format": "pt"})
     (path / f"{kind}.index.json").write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": places}))
     return path
+
+
+def sharded(path, model, kind="model.safetensors"):
+    return sharded_files(folder(path, model, kind, preprocessor=NEW), kind)
 
 
 @pytest.mark.parametrize("kind", ["model.safetensors", "pytorch_model.bin"])

@@ -16,7 +16,7 @@ from .. import fields
 from ..folding import batch_norm
 
 NAME = "segformer"
-NAMINGS = ("mmseg", "hf", "nvlabs")
+NAMINGS = ("mmseg", "hf", "hf5", "nvlabs")  # hf5: the module of transformers 5, which writes files of naming hf
 STAGES = 4
 MAX_STEP = 64  # of reductions, MLP ratios, patch sizes, strides
 
@@ -509,6 +509,25 @@ _PARTS = {
         (r"^decode_head\.fusion_conv\.bn\.", "decode_head.batch_norm."),
         (r"^decode_head\.conv_seg\.", "decode_head.classifier."),
     ),
+    "hf5": (
+        (r"^backbone\.layers\.(\d+)\.0\.projection\.", r"segformer.stages.{s}.patch_embeddings.proj."),
+        (r"^backbone\.layers\.(\d+)\.0\.norm\.", r"segformer.stages.{s}.patch_embeddings.layer_norm."),
+        (r"^backbone\.layers\.(\d+)\.2\.", r"segformer.stages.{s}.layer_norm."),
+        (r"^backbone\.layers\.(\d+)\.1\.", r"segformer.stages.{s}.blocks."),
+        (r"\.norm1\.", ".layernorm_before."),
+        (r"\.norm2\.", ".layernorm_after."),
+        (r"\.attn\.attn\.out_proj\.", ".attention.o_proj."),
+        (r"\.attn\.attn\.in_proj_", ".attention.in_proj_"),
+        (r"\.attn\.sr\.", ".attention.sequence_reduction.sequence_reduction."),
+        (r"\.attn\.norm\.", ".attention.sequence_reduction.layer_norm."),
+        (r"\.ffn\.layers\.0\.", ".mlp.fc1."),
+        (r"\.ffn\.layers\.1\.", ".mlp.dwconv.dwconv."),
+        (r"\.ffn\.layers\.4\.", ".mlp.fc2."),
+        (r"^decode_head\.convs\.(\d+)\.conv\.", r"decode_head.linear_projections.{s}.proj."),
+        (r"^decode_head\.fusion_conv\.conv\.", "decode_head.linear_fuse."),
+        (r"^decode_head\.fusion_conv\.bn\.", "decode_head.batch_norm."),
+        (r"^decode_head\.conv_seg\.", "decode_head.classifier."),
+    ),
     "nvlabs": (
         (r"^backbone\.layers\.(\d+)\.0\.projection\.", r"backbone.patch_embed{t}.proj."),
         (r"^backbone\.layers\.(\d+)\.0\.norm\.", r"backbone.patch_embed{t}.norm."),
@@ -548,12 +567,19 @@ class Source:
     make: Callable = _first
 
 
+_PROJECTIONS = {  # the parts of in_proj, and how many of its thirds each has
+    "hf": (("query", 1), ("key", 1), ("value", 1)),
+    "hf5": (("q_proj", 1), ("k_proj", 1), ("v_proj", 1)),
+    "nvlabs": (("q", 1), ("kv", 2)),
+}
+
+
 def sources(name, shape, naming) -> Source:
     """What the file calls the canonical tensor `name` of `shape`. `naming` may end in '-bare': an encoder whose names
     lack their first part."""
     naming, _, bare = naming.partition("-")
     own = _translated(name, naming)
-    first = "segformer." if naming == "hf" else "backbone."
+    first = "segformer." if naming in ("hf", "hf5") else "backbone."
     if bare and own.startswith(first):
         own = own[len(first) :]
     if naming == "mmseg":
@@ -562,8 +588,7 @@ def sources(name, shape, naming) -> Source:
     tail = name.rsplit("_", 1)[-1]  # weight or bias, of in_proj_weight
     if ".in_proj_" in own:
         stem = own[: own.index("in_proj_")]
-        kinds = [("query", 1), ("key", 1), ("value", 1)] if naming == "hf" else [("q", 1), ("kv", 2)]
-        return Source([(f"{stem}{kind}.{tail}", (n * rows, *shape[1:])) for kind, n in kinds], np.concatenate)
+        return Source([(f"{stem}{kind}.{tail}", (n * rows, *shape[1:])) for kind, n in _PROJECTIONS[naming]], np.concatenate)
     if name == "decode_head.fusion_conv.conv.weight":  # they concatenate the stages from the last to the first
         return Source([(own, shape)], lambda arrays: np.concatenate(np.split(arrays[0], STAGES, axis=1)[::-1], axis=1))
     if re.search(r"\.ffn\.layers\.[04]\.weight$|^decode_head\.convs\.\d\.conv\.weight$", name):
@@ -572,7 +597,8 @@ def sources(name, shape, naming) -> Source:
 
 
 _MARKS = {"mmseg": ("backbone.", "layers.0.0.projection.weight"), "nvlabs": ("backbone.", "patch_embed1.proj.weight"),
-          "hf": ("segformer.", "encoder.patch_embeddings.0.proj.weight")}  # fmt: skip
+          "hf": ("segformer.", "encoder.patch_embeddings.0.proj.weight"),
+          "hf5": ("segformer.", "stages.0.patch_embeddings.proj.weight")}  # fmt: skip
 
 
 def recognise(state) -> Optional[str]:
@@ -630,7 +656,8 @@ def configuration(state, naming, given) -> dict:
         raise fields.FieldError(
             f"{naming} SegFormer of {channels} channels: names and shapes can't tell backbone.heads; say it with --config"
         )
-    eps = {"mmseg": (1e-6, 1e-6, 1e-6), "hf": (1e-5, 1e-5, 1e-5), "nvlabs": (1e-6, 1e-5, 1e-5)}[naming]
+    hf = (1e-5, 1e-5, 1e-5)
+    eps = {"mmseg": (1e-6, 1e-6, 1e-6), "hf": hf, "hf5": hf, "nvlabs": (1e-6, 1e-5, 1e-5)}[naming]
     told.update(zip(Config.EPS, eps))
     for name, value in told.items():
         backbone.setdefault(name, value)
