@@ -183,7 +183,7 @@ def from_json(value, where="recipe") -> Recipe:
         _required(item, at, ("name", "size", "epochs", "sets"))
         phase = _part(Phase, {"scale": list(augmentation.scale), **item}, at, {
             "name": fields.string, "epochs": _whole(0, MANY), "scale": _scale, "lr": _bounded(0, 1000), "restarts": _flag,
-            "size": lambda v, w: fields.integers(v, w, 2, fields.MIN_SIZE, fields.MAX_SIZE),
+            "size": lambda v, w: fields.integers(v, w, 2, 32, fields.MAX_SIZE),
             "sets": lambda v, w: _factors(v, w, 1e6, sets),
         })  # fmt: skip
         if any(n % 32 for n in phase.size):
