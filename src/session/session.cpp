@@ -11,6 +11,7 @@
 #include "cpu/kernel_table.h"
 #include "image/label_map.h"
 #include "image/preprocess.h"
+#include "image/protocol.h"
 #include "session/session_data.h"
 
 namespace lemore {
@@ -220,7 +221,15 @@ Status Session::run(const ImageView& image) {
   return guard([&]() -> Status {
     if (Status status = image::check_image(image); !status.ok()) return status;
     const auto start = detail::Clock::now();
-    image::prepare(data_->runtime, data_->model.preprocessing(), image, data_->plan.input, data_->plan.input_border,
+    ImageView view = image;
+#if !LEMORE_WITHOUT_TRANSFORMERS
+    const Preprocessing& p = data_->model.preprocessing();
+    if (p.resize != ResizeRule::bilinear && image.size != data_->size) {
+      if (!data_->resizer) data_->resizer = std::make_shared<image::Resizer>();
+      view = data_->resizer->resize(data_->runtime, p.resize, image, data_->size);
+    }
+#endif
+    image::prepare(data_->runtime, data_->model.preprocessing(), view, data_->plan.input, data_->plan.input_border,
                    data_->prepare_taps.data());
     data_->prepare_ms = detail::milliseconds(start, detail::Clock::now());
     data_->run_steps();

@@ -9,6 +9,10 @@
 #include "lemore/thread_pool.h"
 #include "plan/plan.h"
 
+namespace lemore::image {
+class Resizer;
+}
+
 namespace lemore::detail {
 
 /// Memory for a session's buffers: its own, or the caller's.
@@ -42,6 +46,7 @@ struct SessionData {
   Arena arena;
   ThreadPool pool;  ///< the session's own; of the caller alone when parallel_for was given
   plan::Runtime runtime;
+  std::shared_ptr<image::Resizer> resizer;  ///< once an image took a resize of 8-bit pixels
   std::vector<kernels::ResizeTap> prepare_taps;
   std::vector<kernels::ResizeTap> label_taps;  ///< grows when a larger label map is asked for
   Session::StageObserver observer = nullptr;

@@ -5,13 +5,15 @@ import json
 import sys
 import types
 
+import cpp
 import numpy as np
 import pytest
+from PIL import Image
 from test_segformer import in_naming
 
 import convert
 import make_test_goldens
-from lemore_torch import folding, loading, safetensors, starting
+from lemore_torch import folding, loading, preparing, safetensors, starting
 from lemore_torch.networks import segformer
 
 import torch
@@ -147,6 +149,20 @@ def test_hugging_face_classifier(tmp_path):
     tensors, texts = converted(tmp_path, folder(tmp_path / "model", model, preprocessor={**OLD, "size": 224}))
     check(model, tensors, texts)
     assert texts["config"]["head"] == {"type": "classifier"}
+
+
+def test_a_classifier_sees_images_as_its_file_says(tmp_path):
+    """Resized by Pillow's rule, not as our own networks; at their own size with do_resize false."""
+    model = model_of("hf", 6, type="classifier")
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (90, 50, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    image = torch.from_numpy(np.array(Image.open(tmp_path / "a.png"))).permute(2, 0, 1)
+    for name, style in (("resized", {**OLD, "size": 64}), ("native", {**NEW, "do_resize": False})):
+        _, texts = converted(tmp_path, folder(tmp_path / name, model, preprocessor=style))
+        cpp.lemore("run", "-m", tmp_path / "out.safetensors", tmp_path / "a.png", "-o", f"{tmp_path}/", "--emit", "npy")
+        with torch.no_grad():
+            wanted = model(preparing.prepare(image, texts["config"]["input_size"], texts["preprocessing"])).numpy()
+        got = np.load(tmp_path / "a.logits.npy").ravel()
+        assert np.abs(got - wanted[0]).max() <= 1e-5 * np.abs(wanted).max(), name
 
 
 @pytest.mark.parametrize("change, word", [

@@ -9,6 +9,7 @@ import json
 import numpy as np
 import pytest
 from agreement import FLOAT32_ERROR, assert_logits, assert_run, converted, picture, randomise, relative, resized
+from cpp import lemore
 
 from lemore_torch import preparing, safetensors
 from test_convert_segformer import sharded_files
@@ -128,3 +129,5 @@ def test_classifier(how, tmp_path):
     with torch.no_grad():
         wanted = model(x.double()).logits
     assert_logits(tmp_path / "out.safetensors", x, wanted, TOLERANCE, tmp_path)
+    lemore("run", "-m", tmp_path / "out.safetensors", tmp_path / "a.png", "-o", f"{tmp_path}/", "--emit", "npy")
+    assert relative(np.load(tmp_path / "a.logits.npy").ravel(), wanted[0]) <= TOLERANCE

@@ -38,6 +38,8 @@ Status Engine::run(Job& job) {
     job.times.labels = times.labels;
   } else {
     const auto start = std::chrono::steady_clock::now();
+    if (session_->model().preprocessing().size_rule == SizeRule::native)
+      if (const Status status = session_->resize(view.size); !status.ok()) return status;
     if (const Status status = session_->run(view); !status.ok()) return status;
     job.times.network = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   }
