@@ -104,7 +104,7 @@ class LEMORE_API Segmenter {
   /// Writes the label map of `image` at its own size and, if `confidence` is given, the probability of each pixel's
   /// class.
   /// Memory    whole: that of the session. native: that of the session at the image's size. slide: that of the
-  ///           session, and the logits of the windows in a strip of bounded width, whatever the image's size.
+  ///           session, and the logits of the windows in a band of bounded width, whatever the image's size.
   /// Errors    invalid_argument for views that do not match the image and for an arena that is too small; invalid_shape
   ///           for an image too small or too large for native or slide; out_of_memory; cancelled by SlideProgress: then
   ///           the rows above the last window have been written and the others have not.
