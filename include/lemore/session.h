@@ -54,7 +54,9 @@ struct StepTime {
 /// One network at one input size, with all the memory a run needs. Use one per thread; moving it is cheap.
 ///
 /// create() and resize() plan and allocate everything. Only create() starts threads; they sleep while nothing runs
-/// (lemore/thread_pool.h). run() and label_map() allocate nothing, print nothing and throw nothing.
+/// (lemore/thread_pool.h). run() and label_map() allocate nothing, print nothing and throw nothing. One exception: where
+/// the model's ResizeRule is opencv or pillow, the first image of a new size that run() has to resize makes room for its
+/// 8-bit pixels; images of that size after it allocate nothing.
 ///
 /// On one ISA the same input gives the same bits for any number of threads, and whatever other sessions run. Different
 /// ISAs differ by rounding (docs/architecture.md, "Numerics").
@@ -88,8 +90,10 @@ class LEMORE_API Session {
   /// Number of bytes of the arena in use.
   std::size_t arena_bytes() const noexcept;
 
-  /// Resizes an 8-bit image of any size to the session's size, normalises it as the model says, and runs the network.
-  /// Errors    invalid_argument for an image that is null or empty, or whose row_bytes are too few.
+  /// Resizes an 8-bit image of any size to the session's size by the model's ResizeRule, normalises it as the model says,
+  /// and runs the network.
+  /// Errors    invalid_argument for an image that is null or empty, or whose row_bytes are too few; out_of_memory where
+  ///           room for a resized image was not to be had.
   Status run(const ImageView& image);
 
   /// Runs the network on part of an image without resizing: the window of the session's size at (top, left).
@@ -153,6 +157,7 @@ class LEMORE_API Session {
   double last_network_ms() const noexcept;
 
   const detail::SessionData& data() const noexcept { return *data_; }  ///< for lemore's own sources
+  detail::SessionData& data() noexcept { return *data_; }              ///< likewise
 
  private:
   explicit Session(std::unique_ptr<detail::SessionData> data);

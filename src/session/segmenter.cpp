@@ -22,10 +22,6 @@ struct SegmenterData {
   Session session;
   Slide slide;
   PhaseTimes times;
-  image::Resizer resizer;  ///< has no memory unless it is used
-
-  /// The image at `size` where that takes a resize of 8-bit pixels; else the image, which a session resizes itself.
-  ImageView prepared(const ImageView& image, Size size);
 };
 
 }  // namespace detail
@@ -60,19 +56,6 @@ Size prepared_size(const Model& model, Mode mode, Size image) {
 }
 
 double since(Clock::time_point t) { return std::chrono::duration<double, std::milli>(Clock::now() - t).count(); }
-
-}  // namespace
-
-ImageView detail::SegmenterData::prepared(const ImageView& image, Size size) {
-  if constexpr (core::k_has_transformers) {
-    const ResizeRule rule = session.model().preprocessing().resize;
-    if (rule != ResizeRule::bilinear && size != image.size)
-      return resizer.resize(session.data().runtime, rule, image, size);
-  }
-  return image;
-}
-
-namespace {
 
 Status check_options(const Model& model, const SegmenterOptions& options) {
   if (model.is_classifier()) return {StatusCode::unsupported, "a classifier makes no label map"};
@@ -142,13 +125,13 @@ Status Segmenter::segment(const ImageView& image, const LabelView& labels, const
                         {"label view of ", labels.size, ": expected the image's ", image.size});
     const auto start = Clock::now();
     const Size size = prepared_size(d.session.model(), d.options.mode, image.size);
-    const bool slides = d.options.mode == Mode::slide;
-    if (!slides)
-      if (Status status = d.session.resize(size); !status.ok()) return status;
-    const ImageView view = d.prepared(image, size);
-    d.times.prepare = since(start);
-    if (slides) return d.slide.segment(d.session, d.options, view, labels, confidence, d.times);
-    if (Status status = d.session.run(view); !status.ok()) return status;
+    if (d.options.mode == Mode::slide) {
+      const ImageView view = d.session.data().resized(image, size);
+      d.times.prepare = since(start);
+      return d.slide.segment(d.session, d.options, view, labels, confidence, d.times);
+    }
+    if (Status status = d.session.resize(size); !status.ok()) return status;
+    if (Status status = d.session.run(image); !status.ok()) return status;
     d.times.network = d.session.last_network_ms();
     d.times.prepare = since(start) - d.times.network;
     const auto ran = Clock::now();

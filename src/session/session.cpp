@@ -6,12 +6,12 @@
 #include <new>
 
 #include "api/build_plan.h"
+#include "core/build.h"
 #include "core/guard.h"
 #include "core/text.h"
 #include "cpu/kernel_table.h"
 #include "image/label_map.h"
 #include "image/preprocess.h"
-#include "image/protocol.h"
 #include "session/session_data.h"
 
 namespace lemore {
@@ -139,6 +139,14 @@ Result<Arena> Arena::create(std::size_t bytes, const ComputeOptions& options, st
   return arena;
 }
 
+ImageView SessionData::resized(const ImageView& image, Size to) {
+  if constexpr (core::k_has_transformers) {
+    const ResizeRule rule = model.preprocessing().resize;
+    if (rule != ResizeRule::bilinear && to != image.size) return resizer.resize(runtime, rule, image, to);
+  }
+  return image;
+}
+
 void SessionData::run_steps() noexcept {
   std::size_t next_record = 0;
   const auto start = Clock::now();
@@ -205,6 +213,7 @@ Status Session::resize(Size size) {
     (*s)->observer = data_->observer;
     (*s)->observer_context = data_->observer_context;
     (*s)->profiling = data_->profiling;
+    (*s)->resizer = std::move(data_->resizer);
     (*s)->label_taps = std::move(data_->label_taps);
     data_ = std::move(*s);
     return {};
@@ -221,14 +230,7 @@ Status Session::run(const ImageView& image) {
   return guard([&]() -> Status {
     if (Status status = image::check_image(image); !status.ok()) return status;
     const auto start = detail::Clock::now();
-    ImageView view = image;
-#if !LEMORE_WITHOUT_TRANSFORMERS
-    const Preprocessing& p = data_->model.preprocessing();
-    if (p.resize != ResizeRule::bilinear && image.size != data_->size) {
-      if (!data_->resizer) data_->resizer = std::make_shared<image::Resizer>();
-      view = data_->resizer->resize(data_->runtime, p.resize, image, data_->size);
-    }
-#endif
+    const ImageView view = data_->resized(image, data_->size);
     image::prepare(data_->runtime, data_->model.preprocessing(), view, data_->plan.input, data_->plan.input_border,
                    data_->prepare_taps.data());
     data_->prepare_ms = detail::milliseconds(start, detail::Clock::now());

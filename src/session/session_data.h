@@ -4,14 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "image/protocol.h"
 #include "kernels/ops/resize.h"
 #include "lemore/session.h"
 #include "lemore/thread_pool.h"
 #include "plan/plan.h"
-
-namespace lemore::image {
-class Resizer;
-}
 
 namespace lemore::detail {
 
@@ -46,7 +43,7 @@ struct SessionData {
   Arena arena;
   ThreadPool pool;  ///< the session's own; of the caller alone when parallel_for was given
   plan::Runtime runtime;
-  std::shared_ptr<image::Resizer> resizer;  ///< once an image took a resize of 8-bit pixels
+  image::Resizer resizer;  ///< has no memory until an image takes a resize of 8-bit pixels
   std::vector<kernels::ResizeTap> prepare_taps;
   std::vector<kernels::ResizeTap> label_taps;  ///< grows when a larger label map is asked for
   Session::StageObserver observer = nullptr;
@@ -56,6 +53,8 @@ struct SessionData {
   double prepare_ms = 0, network_ms = 0;
   bool has_run = false;
 
+  /// The image at `size` where that takes a resize of 8-bit pixels, valid until the next call; else the image itself.
+  ImageView resized(const ImageView& image, Size size);
   /// Runs the steps on the prepared input.
   void run_steps() noexcept;
 };

@@ -5,6 +5,7 @@
 
 #include "lemore/segmenter.h"
 #include "session/session_data.h"
+#include "support/allocations.h"
 #include "support/safetensors_writer.h"
 #include "support/status_checks.h"
 
@@ -88,6 +89,14 @@ TEST_CASE("a segmenter prepares images as the weights' authors do", "[protocol]"
     test::require_ok(session->run(resized));
     REQUIRE(session->logits().shape.elements() == got.size());
     CHECK(std::memcmp(session->logits().f32(), got.data(), got.size() * sizeof(float)) == 0);
+    // A session follows the rule too, and has room for the second image of a size.
+    test::require_ok(session->run(image));
+    CHECK(std::memcmp(session->logits().f32(), got.data(), got.size() * sizeof(float)) == 0);
+    const std::size_t before = test::allocations();
+    const Status repeated = session->run(image);
+    const std::size_t after = test::allocations();
+    test::require_ok(repeated);
+    if (test::allocations_are_counted()) CHECK(after == before);
     // Another order of channels is the same picture.
     test::require_ok(segmenter->segment({bgr.data(), size, 70 * 3, PixelFormat::bgr}, {again.data(), size, 70}));
     CHECK(again == labels);
