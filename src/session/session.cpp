@@ -12,6 +12,7 @@
 #include "cpu/kernel_table.h"
 #include "image/label_map.h"
 #include "image/preprocess.h"
+#include "image/protocol.h"
 #include "session/session_data.h"
 
 namespace lemore {
@@ -74,6 +75,8 @@ Result<std::unique_ptr<SessionData>> make_session(const Model& model, const Sess
   if (!plan.ok()) return plan.status();
   s->plan = std::move(*plan);
   if (Status status = allocate(*s); !status.ok()) return status;
+  if constexpr (core::k_has_transformers)
+    if (model.preprocessing().resize != ResizeRule::bilinear) s->resizer = std::make_unique<image::Resizer>();
   return s;
 }
 
@@ -139,11 +142,12 @@ Result<Arena> Arena::create(std::size_t bytes, const ComputeOptions& options, st
   return arena;
 }
 
+SessionData::SessionData(const Model& m, const SessionOptions& o) : model(m), options(o) {}
+SessionData::~SessionData() = default;
+
 ImageView SessionData::resized(const ImageView& image, Size to) {
-  if constexpr (core::k_has_transformers) {
-    const ResizeRule rule = model.preprocessing().resize;
-    if (rule != ResizeRule::bilinear && to != image.size) return resizer.resize(runtime, rule, image, to);
-  }
+  if constexpr (core::k_has_transformers)
+    if (resizer && to != image.size) return resizer->resize(runtime, model.preprocessing().resize, image, to);
   return image;
 }
 

@@ -4,11 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "image/protocol.h"
 #include "kernels/ops/resize.h"
 #include "lemore/session.h"
 #include "lemore/thread_pool.h"
 #include "plan/plan.h"
+
+namespace lemore::image {
+class Resizer;
+}
 
 namespace lemore::detail {
 
@@ -33,7 +36,8 @@ class Arena {
 
 /// One network planned for one input size, with the memory to run it.
 struct SessionData {
-  SessionData(const Model& m, const SessionOptions& o) : model(m), options(o) {}
+  SessionData(const Model& model, const SessionOptions& options);
+  ~SessionData();
 
   Model model;
   SessionOptions options;
@@ -43,7 +47,7 @@ struct SessionData {
   Arena arena;
   ThreadPool pool;  ///< the session's own; of the caller alone when parallel_for was given
   plan::Runtime runtime;
-  image::Resizer resizer;  ///< has no memory until an image takes a resize of 8-bit pixels
+  std::unique_ptr<image::Resizer> resizer;  ///< where the model's images take a resize of 8-bit pixels
   std::vector<kernels::ResizeTap> prepare_taps;
   std::vector<kernels::ResizeTap> label_taps;  ///< grows when a larger label map is asked for
   Session::StageObserver observer = nullptr;
