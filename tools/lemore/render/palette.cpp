@@ -1,43 +1,76 @@
 #include "render/palette.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstddef>
 #include <limits>
+#include <optional>
+#include <string_view>
 
 namespace lemore::cli {
 
 namespace {
 
-// Found by search over the colours whose channels are multiples of 32 and that are neither grey nor nearly black or
-// white: the first 8, 12, 20 and 32 have the largest smallest distance (OKLab) over normal sight, protanopia, deuteranopia
-// and tritanopia (Machado et al. 2009); each further one is the farthest from those before.
-// tests/cli/palette_test.cpp computes these distances.
+// Calm colours: none is grey, nearly black, nearly white or glaring (chroma of at most 0.19 in OKLab; sRGB's red has
+// 0.26). The first 19 stand for what is in street scenes. They were found by search: near what the thing looks like,
+// and as far from each other as the test asks (OKLab, for normal sight, protanopia, deuteranopia and tritanopia by
+// Machado et al. 2009); the eleven classes of CamVid farther than all nineteen. They are in an order in which each is
+// the farthest from those before, and so is each further one, among colours whose channels are multiples of 16.
+// tests/cli/palette_test.cpp computes the distances.
 constexpr std::uint32_t k_distinct[256] = {
     // clang-format off
-    0x60A0FF, 0x006000, 0xE0FF00, 0x0040FF, 0xC0A020, 0x00FFFF, 0x800080, 0xC06080, 0xFFC080, 0xFF80A0, 0x808000, 0x6000C0,
-    0xFF40C0, 0xA040A0, 0xA0C0FF, 0xC00060, 0xC0FFC0, 0x2080FF, 0x40E000, 0xC08060, 0x80E0C0, 0xFFE080, 0xFFA080, 0xC080E0,
-    0x8040C0, 0xA060E0, 0xA02040, 0x804080, 0xC0A0E0, 0xA060A0, 0x0020E0, 0x4040A0, 0xFF2020, 0x60C060, 0xA080C0, 0x20A040,
-    0x8060C0, 0x60E0FF, 0xE060A0, 0xC04080, 0x60C0C0, 0x4060FF, 0xC00000, 0xA040E0, 0x00FFA0, 0xA0C080, 0x408040, 0xA0FFE0,
-    0xA00000, 0xE08080, 0xFFA0E0, 0x0000FF, 0x60E0A0, 0xFF2080, 0xE02060, 0x80E060, 0xFF60FF, 0xE0E000, 0xA04040, 0x6060A0,
-    0x00C040, 0xE0A060, 0xFF60A0, 0x8080E0, 0xA04080, 0xA000E0, 0xC0C060, 0x8020C0, 0xFF80E0, 0xE0C000, 0x802060, 0x80FF60,
-    0x60A020, 0x6080C0, 0x8040A0, 0xA0C000, 0xC060A0, 0x008020, 0xFF80C0, 0x00FF40, 0xA06040, 0xFFA0C0, 0xE000C0, 0xA02080,
-    0xE08000, 0xE080C0, 0x40A080, 0xC060E0, 0xC06000, 0x802080, 0xA060FF, 0xA04060, 0xC080FF, 0x804020, 0xA02060, 0xE080E0,
-    0x2080E0, 0xE04060, 0x606000, 0xA0E080, 0xFF4040, 0x80E0E0, 0x0060A0, 0xA0A0FF, 0xE02040, 0x80A040, 0xC080C0, 0x60C0A0,
-    0xA04000, 0x8000A0, 0xFFC040, 0xC0E060, 0xE0C0FF, 0xA0E020, 0xFF6040, 0xA0FFFF, 0x60A060, 0x00FFE0, 0xA08020, 0xC00040,
-    0x60C0FF, 0x6060C0, 0xFFC0FF, 0xE08060, 0x80C040, 0xC04020, 0xA0A000, 0x008080, 0xC0FF80, 0x00E080, 0xA00040, 0xA080E0,
-    0x8020A0, 0xA0A0E0, 0xA0FFA0, 0xFFE040, 0x6020E0, 0xFF40FF, 0x006080, 0x2060C0, 0x8000FF, 0xE0E080, 0x6020C0, 0xFFA000,
-    0xC02080, 0x6040E0, 0x608020, 0xA040FF, 0x80FFC0, 0xC020A0, 0xA0E0A0, 0x00E0C0, 0x00E0E0, 0x2080C0, 0x6060E0, 0xE0A0E0,
-    0x60C080, 0xA00060, 0x40FF80, 0x008060, 0x8080FF, 0xA0FF00, 0xFF0060, 0x00A060, 0xC02040, 0x40C000, 0xFFA060, 0xC02060,
-    0x206020, 0x0020FF, 0x00FFC0, 0xFFA0A0, 0x406000, 0x0060E0, 0xC0E0A0, 0xA06000, 0xC08020, 0xC000A0, 0xC0E020, 0x40C0E0,
-    0xA020FF, 0xFF00FF, 0xE04000, 0xC0C000, 0xC00080, 0xFF2040, 0xE0FF60, 0xE040A0, 0xFFA0FF, 0xE0E060, 0xE0A040, 0xE00040,
-    0x00C0A0, 0x4040C0, 0x00C080, 0x408000, 0xE00080, 0x40E060, 0x00C060, 0x806000, 0x60E040, 0xC020E0, 0xE000A0, 0xA00020,
-    0x8060E0, 0xFF0020, 0x8060A0, 0xC02000, 0x006040, 0xA0A040, 0xFF0080, 0x80E080, 0xC0FF60, 0xA0E060, 0x80E020, 0x804060,
-    0xE00000, 0xC06060, 0xA040C0, 0x00A000, 0x0080A0, 0xC020C0, 0x80C080, 0xA00080, 0x80C060, 0xC0E080, 0xE020A0, 0x6040A0,
-    0xC040C0, 0x60C040, 0xFFC060, 0xC04040, 0xE0A000, 0xC0FF20, 0xA06080, 0xFFA040, 0x00E0A0, 0xC04060, 0xC020FF, 0x008040,
-    0x80C0FF, 0x8080C0, 0xA0FF80, 0xC0FFA0, 0xE02080, 0xA0FFC0, 0x80FFE0, 0x80C000, 0x4020E0, 0xC040A0, 0x00A0A0, 0xA0C040,
-    0xA000A0, 0x00A0FF, 0x804000, 0xC00020,
+    0x8FBEE7, 0xB11F19, 0xF2A728, 0x3C75DB, 0x28376E, 0xFAF776, 0x68182C, 0x6A508F, 0x8D7D63, 0xBA929F,
+    0xBFDAD1, 0x0A684E, 0xEF8238, 0xE2BB7E, 0xDFDD82, 0x2399C5, 0xBFAE9A, 0x1A787B, 0xAE579D, 0xD06020,
+    0xD0F0F0, 0x9090F0, 0x5040A0, 0x501040, 0x801000, 0x604060, 0x30B0D0, 0xC070A0, 0x90A070, 0xA0F0B0,
+    0x30D0C0, 0x503050, 0x9050B0, 0xA0D0F0, 0x406000, 0x707050, 0x401060, 0xA0B070, 0x305040, 0xD0D040,
+    0x8080E0, 0xA0A0F0, 0x8070C0, 0xC05030, 0xB0D0A0, 0xE07030, 0xB05070, 0x204000, 0x609080, 0x909060,
+    0x803030, 0x805030, 0x503090, 0x005080, 0x5050B0, 0xB0C050, 0x80B050, 0xA04060, 0x608040, 0x00C0C0,
+    0x402080, 0xE0F0D0, 0xA070B0, 0xC080B0, 0xA05090, 0x7060C0, 0x403020, 0xC0A0A0, 0x502050, 0x508080,
+    0x00F0E0, 0x803070, 0x007060, 0x80D070, 0x6050A0, 0xA060B0, 0xA06000, 0x603060, 0xA0C0B0, 0x20B080,
+    0x202070, 0xF0D0F0, 0x604090, 0xC0E060, 0xD0F080, 0x602040, 0xF0A0E0, 0xE090D0, 0x10A0E0, 0x507090,
+    0x50E0B0, 0x701010, 0x504050, 0xB080C0, 0x204080, 0x705040, 0xE0D090, 0x904000, 0xC0D060, 0xA03050,
+    0xC060A0, 0xE08090, 0x602060, 0x809040, 0x506080, 0xA0E0A0, 0x409090, 0x705070, 0xB0A0E0, 0x50A080,
+    0xF0B0D0, 0x405030, 0x6060A0, 0xF09030, 0x9070D0, 0xB09050, 0x90B0B0, 0x907060, 0x90A0C0, 0xF0E0C0,
+    0xA07050, 0xD0C0E0, 0x504020, 0xD0A060, 0x70D090, 0xF0E050, 0x607030, 0xA080D0, 0xA08070, 0x405070,
+    0x90B0F0, 0x709020, 0x600030, 0xC0F0A0, 0x406060, 0x106050, 0x004040, 0xE09090, 0xC080E0, 0x7080C0,
+    0x905070, 0x90E0C0, 0xD09000, 0xC0C0A0, 0x0070C0, 0x90F0D0, 0x90C070, 0xA09070, 0x901020, 0xB0F0E0,
+    0xF0B090, 0x507040, 0x3060C0, 0x805080, 0x70A050, 0x402060, 0xC0B050, 0x90B080, 0x908090, 0xD0B0F0,
+    0x80C080, 0xA0A060, 0x90D0D0, 0xD07010, 0xC0D0B0, 0x603030, 0x703050, 0x605080, 0xF0C080, 0xB0E0B0,
+    0xB04020, 0xF0A0C0, 0xE0C0F0, 0x408070, 0x706020, 0xB0E0E0, 0x600010, 0x807090, 0x60A0B0, 0xC090D0,
+    0x0080A0, 0xD0C060, 0xC0A050, 0x5090F0, 0xC06040, 0x30B0F0, 0x506030, 0x708050, 0xA080B0, 0x602070,
+    0x90B0D0, 0x6070D0, 0xC0B0D0, 0xE0F070, 0x501050, 0x509070, 0x703020, 0xA0D0C0, 0x90E090, 0x606040,
+    0xC0A0C0, 0x906040, 0x9090D0, 0x80D0B0, 0xF0B040, 0xB0E070, 0xC05080, 0x006090, 0x508030, 0x604080,
+    0xF0D050, 0x704040, 0xA0C060, 0xD0A0B0, 0x4080D0, 0xB0F090, 0x5090D0, 0x7070B0, 0x60B090, 0xE08030,
+    0xB07000, 0x602020, 0xC09070, 0xA0C0E0, 0x30A060, 0xD0B080, 0xE0B060, 0x30C0A0, 0x7050B0, 0x60D0A0,
+    0xB08040, 0xC0C040, 0x702040, 0xC08030, 0x30A090, 0x00A0C0, 0xF0A030, 0x105000, 0x907030, 0x9050A0,
+    0x80F0A0, 0x403060, 0xC06070, 0x70B040, 0x6060B0, 0xD0E0A0, 0x005090, 0x303010, 0x008040, 0xF080B0,
+    0xA0E0F0, 0x80A0A0, 0xE07080, 0x8040A0, 0xF0F0C0, 0xD0B040,
     // clang-format on
 };
+
+/// Names of classes whose colour people expect, in lower case, and its place above.
+constexpr struct {
+  std::string_view name;
+  std::size_t color;
+} k_familiar[] = {{"sky", 0},           {"person", 1},       {"pedestrian", 1},  {"people", 1},       {"human", 1},
+                  {"traffic light", 2}, {"car", 3},          {"truck", 4},       {"traffic sign", 5}, {"sign", 5},
+                  {"sign symbol", 5},   {"signboard", 5},    {"bicycle", 6},     {"bike", 6},         {"road", 7},
+                  {"street", 7},        {"building", 8},     {"house", 8},       {"sidewalk", 9},     {"pavement", 9},
+                  {"pole", 10},         {"column pole", 10}, {"vegetation", 11}, {"tree", 11},        {"rider", 12},
+                  {"bicyclist", 12},    {"cyclist", 12},     {"fence", 13},      {"terrain", 14},     {"grass", 14},
+                  {"bus", 15},          {"wall", 16},        {"train", 17},      {"motorcycle", 18},  {"motorbike", 18},
+                  {"minibike", 18}};
+
+/// The place of the colour that a class of this name is expected to have. Of a name such as "Tree, palm" the first
+/// counts.
+std::optional<std::size_t> familiar_color(const std::string& name) {
+  std::string word = name.substr(0, name.find_first_of(",;"));
+  for (char& c : word) c = c == '_' || c == '-' ? ' ' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  word.erase(word.find_last_not_of(' ') + 1);
+  for (const auto& familiar : k_familiar)
+    if (word == familiar.name) return familiar.color;
+  return std::nullopt;
+}
 
 Rgb distinct(std::size_t index) {
   const std::uint32_t c = k_distinct[index % 256];
@@ -52,25 +85,36 @@ int difference(const Rgb& a, const Rgb& b) {
 
 }  // namespace
 
-std::vector<Rgb> distinct_colors(const std::vector<Rgb>& own) {
+std::vector<Rgb> distinct_colors(const std::vector<Rgb>& own, const std::vector<std::string>& names) {
   const std::size_t count = std::min<std::size_t>(own.size(), 256);
   std::vector<Rgb> colors(own.size());
   for (std::size_t c = count; c < own.size(); ++c) colors[c] = distinct(c);
-  std::vector<bool> has_color(count), is_taken(count);
-  for (std::size_t step = 0; step < count; ++step) {
-    // The nearest pair of those that are left; of equal ones the first.
+  std::array<bool, 256> is_taken{};
+  std::vector<std::size_t> classes, left;  // the classes without a colour, and as many colours for them
+  for (std::size_t c = 0; c < count; ++c) {
+    const auto expected = c < names.size() ? familiar_color(names[c]) : std::nullopt;
+    if (expected && !is_taken[*expected]) {
+      is_taken[*expected] = true;
+      colors[c] = distinct(*expected);
+    } else {
+      classes.push_back(c);
+    }
+  }
+  for (std::size_t i = 0; left.size() < classes.size(); ++i)
+    if (!is_taken[i]) left.push_back(i);
+  while (!classes.empty()) {
+    // The nearest pair; of equal ones the first.
     int smallest = std::numeric_limits<int>::max();
     std::size_t best_class = 0, best_color = 0;
-    for (std::size_t c = 0; c < count; ++c) {
-      if (has_color[c]) continue;
-      for (std::size_t i = 0; i < count; ++i) {
-        if (is_taken[i]) continue;
-        const int d = difference(own[c], distinct(i));
+    for (std::size_t c = 0; c < classes.size(); ++c) {
+      for (std::size_t i = 0; i < left.size(); ++i) {
+        const int d = difference(own[classes[c]], distinct(left[i]));
         if (d < smallest) smallest = d, best_class = c, best_color = i;
       }
     }
-    has_color[best_class] = is_taken[best_color] = true;
-    colors[best_class] = distinct(best_color);
+    colors[classes[best_class]] = distinct(left[best_color]);
+    classes.erase(classes.begin() + static_cast<std::ptrdiff_t>(best_class));
+    left.erase(left.begin() + static_cast<std::ptrdiff_t>(best_color));
   }
   return colors;
 }
