@@ -43,14 +43,16 @@ def page_machine(data):
         f"{m['cpu']}, {m['cores']} cores{' of a virtual machine' if m['virtual'] else ''}, {caches}"
         + (f", {m['memory_gb']:.0f} GB" if m["memory_gb"] else "")
         + f"; {m['system']}.",
-        f"{m['version'][0]}; {m['version'][1]}. Computed with {first['isa']}, whose measured peak is {first['peak_gflops']:.0f} GFLOP/s a core.",
+        f"{m['version'][0]}; {m['version'][1]}. Computed with {first['isa']}, whose measured peak is "
+        f"{first['peak_gflops']:.0f} GFLOP/s a core.",
     ]
     if data["kernels"]:
         rates = ", ".join(f"{rate:.0f} GB/s from {kib(size)}" for size, rate in some_reads(data["kernels"]))
         lines.append(f"One core reads {rates}.")
     model = data["model"]
     lines.append(
-        f"Network: `{model['name']}`, {model['num_classes']} classes, {model['parameters'] / 1e6:.2f} M parameters, {model['macs'] / 1e6:.0f} M MACs at {size_of(first)}. "
+        f"Network: `{model['name']}`, {model['num_classes']} classes, {model['parameters'] / 1e6:.2f} M parameters, "
+        f"{model['macs'] / 1e6:.0f} M MACs at {size_of(first)}. "
         f"Medians of {data['rounds']} processes of {data['runs']} runs that took turns, {data['date']}."
     )
     if "remark" in data:
@@ -77,22 +79,39 @@ def page_sizes(data):
                 mb(r["arena_bytes"]),
             ]
         )
-    text = table(["size", "threads", "logits, ms", "min", "p95", "GFLOP/s", "of peak", "label map, ms", "arena"], rows, range(1, 9))
+    text = table(
+        ["size", "threads", "logits, ms", "min", "p95", "GFLOP/s", "of peak", "label map, ms", "arena"],
+        rows,
+        range(1, 9),
+    )
     first = data["results"][0]
     large = logits.get(("1024x1024", first["threads"]))
     small = logits.get(("512x512", first["threads"]))
     if large and small:
-        text += f"\n1024x1024 takes {large['median_ms'] / small['median_ms']:.2f} times as long as 512x512, for {large['macs'] / small['macs']:.2f} times the MACs.\n"
+        text += (
+            f"\n1024x1024 takes {large['median_ms'] / small['median_ms']:.2f} times as long as 512x512, "
+            f"for {large['macs'] / small['macs']:.2f} times the MACs.\n"
+        )
     several = [r for r in logits.values() if size_of(r) == size_of(first) and r["threads"] > 1]
     for r in several:
-        text += f"{r['threads']} threads are {first['median_ms'] / r['median_ms']:.2f} times as fast as one at {size_of(first)}.\n"
+        faster = first["median_ms"] / r["median_ms"]
+        text += f"{r['threads']} threads are {faster:.2f} times as fast as one at {size_of(first)}.\n"
     return text
 
 
 def page_isas(data):
     if not data["isas"]:
         return ""
-    rows = [[r["isa"], f"{r['median_ms']:.2f}", f"{r['gflops']:.1f}", f"{r['peak_gflops']:.1f}", percent(r["peak_fraction"])] for r in data["isas"]]
+    rows = [
+        [
+            r["isa"],
+            f"{r['median_ms']:.2f}",
+            f"{r['gflops']:.1f}",
+            f"{r['peak_gflops']:.1f}",
+            percent(r["peak_fraction"]),
+        ]
+        for r in data["isas"]
+    ]
     return table(["ISA", "ms", "GFLOP/s", "peak", "of peak"], rows, range(1, 5))
 
 
@@ -118,7 +137,17 @@ def page_layers(data):
         shape = "x".join(map(str, layer["output"]))
         macs = f"{layer['macs'] / 1e6:.2f}" if layer["macs"] else ""
         rate = [f"{layer['gflops']:.1f}", percent(layer["peak_fraction"])] if layer["macs"] else ["", ""]
-        rows.append([f"`{layer['name']}`", layer["op"], shape, f"{layer['median_ms']:.3f}", percent(layer["share"], 1), macs, *rate])
+        rows.append(
+            [
+                f"`{layer['name']}`",
+                layer["op"],
+                shape,
+                f"{layer['median_ms']:.3f}",
+                percent(layer["share"], 1),
+                macs,
+                *rate,
+            ]
+        )
     return table(["step", "op", "output", "ms", "share", "M MACs", "GFLOP/s", "of peak"], rows, range(3, 8))
 
 
@@ -138,9 +167,13 @@ def page_process(data):
             f"`lemore run` on one JPEG (`{data['photo']}`), whole process",
             f"{p['one']['seconds'] * 1e3:.0f} ms, peak memory {mb(p['one']['peak_bytes'])}",
         ],
-        [f"label map of trained weights at {size_of(labels)}, on top of the logits", f"{phases['label_map']:.2f} ms, {percent(share, 1)}"],
         [
-            f"from the bytes of a JPEG of {image['image']['height']}x{image['image']['width']} to those of the overlay, {image['threads']} threads",
+            f"label map of trained weights at {size_of(labels)}, on top of the logits",
+            f"{phases['label_map']:.2f} ms, {percent(share, 1)}",
+        ],
+        [
+            f"from the bytes of a JPEG of {image['image']['height']}x{image['image']['width']} to those of the overlay, "
+            f"{image['threads']} threads",
             f"{image['median_ms']:.1f} ms: " + ", ".join(f"{name} {ms:.1f}" for name, ms in image["phases_ms"].items()),
         ],
         [
@@ -151,7 +184,12 @@ def page_process(data):
     ]
     for s in p["slide"]:
         beside = s["peak_bytes"] - s["file_bytes"] - s["image_bytes"] - s["label_bytes"]
-        rows.append([f"`--mode slide` on {s['side']}x{s['side']}", f"{s['seconds']:.1f} s; {mb(beside)} beside the file, the image and its labels"])
+        rows.append(
+            [
+                f"`--mode slide` on {s['side']}x{s['side']}",
+                f"{s['seconds']:.1f} s; {mb(beside)} beside the file, the image and its labels",
+            ]
+        )
     return f"Weights: `{data['trained_name']}`.\n\n" + table(["", ""], rows)
 
 
@@ -186,15 +224,21 @@ def page_kernels(data, picture):
         )
     text = f"![Roofline]({picture})\n\n"
     text += (
-        "Each dot is a kernel at one of the network's shapes, alone and with its data where repeated runs leave it (so in a cache it fits); its area is its share of the kernels' time. "
+        "Each dot is a kernel at one of the network's shapes, alone and with its data where repeated runs leave it (so in "
+        "a cache it fits); its area is its share of the kernels' time. "
         "The intensity counts what must move at least once.\n\n"
     )
-    text += table(["the 25 that take longest", "calls", "µs each", "share", "GFLOP/s", "of peak", "GB/s", "of read peak"], rows, range(1, 8))
+    text += table(
+        ["the 25 that take longest", "calls", "µs each", "share", "GFLOP/s", "of peak", "GB/s", "of read peak"],
+        rows,
+        range(1, 8),
+    )
     if ratios:
         mean = math.exp(statistics.fmean(math.log(e["us"] / x["us"]) for x, e in ratios))
         weight = sum(e["us"] * x["calls"] for x, e in ratios) / sum(x["us"] * x["calls"] for x, e in ratios)
         text += (
-            f"\nBeside Eigen's product on {len(ratios)} shapes (which leaves out bias, activation and residual): {mean:.2f} times as fast in the geometric mean, "
+            f"\nBeside Eigen's product on {len(ratios)} shapes (which leaves out bias, activation and residual): "
+            f"{mean:.2f} times as fast in the geometric mean, "
             f"{weight:.2f} times over one run of the network.\n"
         )
     return text
@@ -207,7 +251,14 @@ def page_peers(data):
     for case in data["peers"]:
         ours = [r["median_ms"] for r in case["lemore"]]
         rows.append(
-            [case["output"], case["threads"], "**lemore**", f"{statistics.median(ours):.2f}", "", mb(max(r["peak_bytes"] for r in case["lemore"]))]
+            [
+                case["output"],
+                case["threads"],
+                "**lemore**",
+                f"{statistics.median(ours):.2f}",
+                "",
+                mb(max(r["peak_bytes"] for r in case["lemore"])),
+            ]
         )
         for name, theirs in case["peers"].items():
             label = f"{name} {theirs[0].get('version', '')}".strip()
@@ -231,7 +282,10 @@ def page_peers(data):
                 ]
             )
     text = table(["output", "threads", "", "ms", "lemore's time over it", "peak memory"], rows, (1, 3, 4, 5))
-    text += "\nThe same weights, one process after the other in every round; the ratio is the median of the rounds' ratios. libtorch is traced and frozen. Peak memory is of the whole process, with its language's runtime.\n"
+    text += (
+        "\nThe same weights, one process after the other in every round; the ratio is the median of the rounds' ratios. "
+        "libtorch is traced and frozen. Peak memory is of the whole process, with its language's runtime.\n"
+    )
     for error in errors:
         text += f"\n{error}.\n"
     return text
@@ -248,10 +302,13 @@ def page(data, picture, notes):
         ("By part of the network", page_parts(data)),
         (
             f"By step, {size_of(first)}, {first['threads']} thread",
-            "MACs are the trained network's: nested attention's merged projection does fewer, so it can seem to exceed the peak.\n\n"
-            + page_layers(data),
+            "MACs are the trained network's: nested attention's merged projection does fewer, so it can seem to exceed the "
+            "peak.\n\n" + page_layers(data),
         ),
-        (f"The kernels against the machine's limits, {data['kernels']['isa']}, 1 core" if data["kernels"] else "", page_kernels(data, picture)),
+        (
+            f"The kernels against the machine's limits, {data['kernels']['isa']}, 1 core" if data["kernels"] else "",
+            page_kernels(data, picture),
+        ),
     ]
     text = "# Performance\n\nWritten by `bench/report/run`; figures are of one machine, ratios carry further.\n\n"
     text += "\n".join((f"## {title}\n\n" if title else "") + body for title, body in sections if body)

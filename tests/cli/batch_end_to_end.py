@@ -83,26 +83,64 @@ class Folders(Case):
         os.symlink("a/x.png", f / "soft.png")
         self.refused(2, *run, f / "a/x.png", "-o", f / "soft.png", "--emit", "labels", says="soft.png")
         shutil.copy(MODEL, f / "m.safetensors")
-        self.refused(2, "run", "-m", f / "m.safetensors", f / "a/x.png", "-o", f / "m.safetensors", "--emit", "json", says="model")
+        self.refused(
+            2,
+            "run",
+            "-m",
+            f / "m.safetensors",
+            f / "a/x.png",
+            "-o",
+            f / "m.safetensors",
+            "--emit",
+            "json",
+            says="model",
+        )
         self.refused(2, *run, f / "a/x.png", "-o", f / "out", "--manifest", f / "a/x.png", says="--manifest")
         self.refused(2, *run, f / "a", f / "b/x.png", "-o", f / "hard.png", says="not a folder")
         self.assertFalse((f / "out").exists())
-        self.assertEqual(hashlib.sha256((f / "m.safetensors").read_bytes()).digest(), hashlib.sha256(Path(MODEL).read_bytes()).digest())
+        self.assertEqual(
+            hashlib.sha256((f / "m.safetensors").read_bytes()).digest(),
+            hashlib.sha256(Path(MODEL).read_bytes()).digest(),
+        )
 
     def test_failures(self):
         f = self.folder
         for i in range(6):
             self.photo("in/%d.png" % i, seed=i)
         whole = (f / "in/3.png").read_bytes()
-        (f / "in/3.png").write_bytes(whole[:len(whole) // 2])
-        result = self.refused(1, "run", "-m", MODEL, f / "in", "-o", f / "stop", "--emit", "labels", "--manifest", f / "stop.jsonl",
-                              says=["in/3.png", "cut short"])
+        (f / "in/3.png").write_bytes(whole[: len(whole) // 2])
+        result = self.refused(
+            1,
+            "run",
+            "-m",
+            MODEL,
+            f / "in",
+            "-o",
+            f / "stop",
+            "--emit",
+            "labels",
+            "--manifest",
+            f / "stop.jsonl",
+            says=["in/3.png", "cut short"],
+        )
         lines = [json.loads(l) for l in (f / "stop.jsonl").read_text().splitlines()]
         self.assertEqual([l["status"] for l in lines], ["ok", "ok", "ok", "failed"])
         self.assertNotIn("3.labels.png", self.files(f / "stop"))
 
-        result = lemore("run", "-m", MODEL, f / "in", "-o", f / "go", "--emit", "labels", "--keep-going", "--json",
-                        "--manifest", f / "go.jsonl")
+        result = lemore(
+            "run",
+            "-m",
+            MODEL,
+            f / "in",
+            "-o",
+            f / "go",
+            "--emit",
+            "labels",
+            "--keep-going",
+            "--json",
+            "--manifest",
+            f / "go.jsonl",
+        )
         self.assertEqual(result.code, 3)
         self.assertEqual((result.json["images"], result.json["failed"]), (5, 1))
         self.assertEqual(self.files(f / "go"), ["%d.labels.png" % i for i in (0, 1, 2, 4, 5)])
@@ -113,7 +151,20 @@ class Folders(Case):
 
         (f / "in/3.png").write_bytes(whole)
         before = {n: (f / "go" / n).stat().st_mtime_ns for n in self.files(f / "go")}
-        result = self.ok("run", "-m", MODEL, f / "in", "-o", f / "go", "--emit", "labels", "--resume", "--json", "--manifest", f / "go.jsonl")
+        result = self.ok(
+            "run",
+            "-m",
+            MODEL,
+            f / "in",
+            "-o",
+            f / "go",
+            "--emit",
+            "labels",
+            "--resume",
+            "--json",
+            "--manifest",
+            f / "go.jsonl",
+        )
         self.assertEqual((result.json["images"], result.json["skipped"]), (1, 5))
         self.assertEqual(before, {n: (f / "go" / n).stat().st_mtime_ns for n in before})
         lines = [json.loads(l) for l in (f / "go.jsonl").read_text().splitlines()]
@@ -138,13 +189,19 @@ class Folders(Case):
             "zero": [(["--shard", "%d/3" % i], {}) for i in range(3)],
             "array": [(["--shard", "auto"], array(i, 1, 3, 3)) for i in (1, 2, 3)],
             "elsewhere": [(["--shard", "auto/3"], array(i, 4, 6, 3)) for i in (4, 5, 6)],
-            "again": [(["--shard", "auto/3"], array(4, 4, 5, 2)), (["--shard", "auto/3"], array(5, 4, 5, 2)),
-                      (["--shard", "auto/3"], array(6, 6, 6, 1))],
+            "again": [
+                (["--shard", "auto/3"], array(4, 4, 5, 2)),
+                (["--shard", "auto/3"], array(5, 4, 5, 2)),
+                (["--shard", "auto/3"], array(6, 6, 6, 1)),
+            ],
             "srun": [(["--shard", "auto"], {"SLURM_PROCID": str(i), "SLURM_NTASKS": "3"}) for i in range(3)],
             "kube": [(["--shard", "auto/3"], {"JOB_COMPLETION_INDEX": str(i)}) for i in range(3)],
         }
         for name, parts in ways.items():
-            counts = [self.ok(*run, "-o", f / name, *arguments, env={**clean, **env}).json["images"] for arguments, env in parts]
+            counts = [
+                self.ok(*run, "-o", f / name, *arguments, env={**clean, **env}).json["images"]
+                for arguments, env in parts
+            ]
             self.assertEqual((sorted(counts), self.files(f / name)), ([2, 2, 3], self.files(f / "whole")))
             for file in self.files(f / "whole"):
                 self.assertEqual((f / name / file).read_bytes(), (f / "whole" / file).read_bytes())
@@ -182,10 +239,32 @@ class Folders(Case):
                 able = False
             if not able:
                 self.skipTest("root, and no way to run as somebody else")
-        self.refused(1, "run", "-m", MODEL, self.folder / "in", "-o", locked, "--emit", "labels", through=through,
-                     says=["locked", "Permission denied"])
-        self.refused(1, "run", "-m", MODEL, self.folder / "in/0.png", "-o", locked / "x.png", "--emit", "labels", through=through,
-                     says=["locked", "Permission denied"])
+        self.refused(
+            1,
+            "run",
+            "-m",
+            MODEL,
+            self.folder / "in",
+            "-o",
+            locked,
+            "--emit",
+            "labels",
+            through=through,
+            says=["locked", "Permission denied"],
+        )
+        self.refused(
+            1,
+            "run",
+            "-m",
+            MODEL,
+            self.folder / "in/0.png",
+            "-o",
+            locked / "x.png",
+            "--emit",
+            "labels",
+            through=through,
+            says=["locked", "Permission denied"],
+        )
         self.assertEqual(self.files(locked), [])
 
     def test_read_only_file_system(self):
@@ -193,8 +272,18 @@ class Folders(Case):
         small = self.small_file_system(64)
         subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
         for out in (small, small / "x.png", small / "new/deep/"):
-            self.refused(1, "run", "-m", MODEL, self.folder / "in/0.png", "-o", out, "--emit", "labels",
-                         says=["small", "Read-only file system"])
+            self.refused(
+                1,
+                "run",
+                "-m",
+                MODEL,
+                self.folder / "in/0.png",
+                "-o",
+                out,
+                "--emit",
+                "labels",
+                says=["small", "Read-only file system"],
+            )
         self.assertEqual(self.files(small), [])
 
     def test_full_disk(self):
@@ -204,7 +293,9 @@ class Folders(Case):
         run = ["run", "-m", MODEL, f / "in", "--emit", "overlay,labels"]
         self.ok(*run, "-o", f / "calm")
         small = self.small_file_system(48)  # twelve pages; each of the 24 files needs one or more
-        result = self.refused(1, *run, "-o", small, says=["in/", "small/", ".png: cannot write: No space left on device"])
+        result = self.refused(
+            1, *run, "-o", small, says=["in/", "small/", ".png: cannot write: No space left on device"]
+        )
         self.assertIn(result.err.split(": ")[2], {str(small / n) for n in self.files(f / "calm")})
         self.assertEqual([n for n in self.whole(small, f / "calm") if ".part" in n], [])
         # Told to go on, it tells every image that failed, and counts.
@@ -228,8 +319,14 @@ class Folders(Case):
         self.ok(*run, "-o", f / "calm")
         limit = min(p.stat().st_size for p in (f / "calm").glob("*.overlay.png")) - 1
         self.assertLess(max(p.stat().st_size for p in (f / "calm").glob("*.labels.png")), limit)
-        self.refused(1, *run, "-o", f / "out", prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-                     says=["overlay.png", "File too large"])
+        self.refused(
+            1,
+            *run,
+            "-o",
+            f / "out",
+            prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+            says=["overlay.png", "File too large"],
+        )
         self.assertEqual([n for n in self.whole(f / "out", f / "calm") if ".part" in n or "overlay" in n], [])
 
 
@@ -264,7 +361,9 @@ class Endurance(Case):
         for attempt in range(12):
             child = self.start(*arguments)
             if attempt < 4:
-                while child.poll() is None and len(self.files(f / "rough") if (f / "rough").exists() else []) < 60 * (attempt + 1):
+                while child.poll() is None and len(self.files(f / "rough") if (f / "rough").exists() else []) < 60 * (
+                    attempt + 1
+                ):
                     time.sleep(0.002)
             else:
                 time.sleep(moments.uniform(0, calm.seconds / 6))
@@ -282,7 +381,9 @@ class Endurance(Case):
         f = self.folder
         for number in (signal.SIGINT, signal.SIGTERM):
             out = f / ("out%d" % number)
-            child = self.start("run", "-m", MODEL, f / "in", "-o", out, "--emit", "labels,overlay", "--manifest", f / "m.jsonl")
+            child = self.start(
+                "run", "-m", MODEL, f / "in", "-o", out, "--emit", "labels,overlay", "--manifest", f / "m.jsonl"
+            )
             self.wait_until(child, lambda: out.exists() and len(self.files(out)) >= 10)
             child.send_signal(number)
             err = child.communicate()[1].decode()
@@ -319,19 +420,27 @@ class Endurance(Case):
         self.addCleanup(os.close, begun)
         os.write(feed, photo.read_bytes()[:100])
         run = [LEMORE, "run", "-m", MODEL, "--emit", "overlay"]
-        ways = {"standard input": (["-", "-o", f / "a.png"], silent, subprocess.DEVNULL),
-                "standard input, begun": (["-", "-o", f / "b.png"], begun, subprocess.DEVNULL),
-                "a named pipe": ([f / "in.png", photo, "-o", f / "c"], None, subprocess.DEVNULL),
-                "a named pipe to write": ([photo, "-o", f / "out.png"], None, subprocess.DEVNULL),
-                "standard output": ([large, "-o", "-"], None, subprocess.PIPE)}
+        ways = {
+            "standard input": (["-", "-o", f / "a.png"], silent, subprocess.DEVNULL),
+            "standard input, begun": (["-", "-o", f / "b.png"], begun, subprocess.DEVNULL),
+            "a named pipe": ([f / "in.png", photo, "-o", f / "c"], None, subprocess.DEVNULL),
+            "a named pipe to write": ([photo, "-o", f / "out.png"], None, subprocess.DEVNULL),
+            "standard output": ([large, "-o", "-"], None, subprocess.PIPE),
+        }
         for number in (signal.SIGTERM, signal.SIGINT):
             for name, (arguments, stdin, stdout) in ways.items():
                 with self.subTest(name, signal=number):
-                    child = subprocess.Popen([*run, *map(str, arguments)], stdin=stdin or subprocess.DEVNULL, stdout=stdout,
-                                             stderr=subprocess.PIPE)
+                    child = subprocess.Popen(
+                        [*run, *map(str, arguments)],
+                        stdin=stdin or subprocess.DEVNULL,
+                        stdout=stdout,
+                        stderr=subprocess.PIPE,
+                    )
                     # It has caught the signals and waits when the kernel says so; a busy machine may take its time.
-                    caught = lambda: any(l.startswith("SigCgt:") and int(l.split()[1], 16) >> (number - 1) & 1
-                                         for l in Path("/proc/%d/status" % child.pid).read_text().splitlines())
+                    caught = lambda: any(
+                        l.startswith("SigCgt:") and int(l.split()[1], 16) >> (number - 1) & 1
+                        for l in Path("/proc/%d/status" % child.pid).read_text().splitlines()
+                    )
                     self.wait_until(child, caught)
                     time.sleep(0.3)
                     child.send_signal(number)
@@ -385,7 +494,19 @@ class Endurance(Case):
         env = {"ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "detect_leaks=0"]))}
         for most in (1, 2, 3, 4):
             limit = lambda: resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
-            self.ok("run", "-m", MODEL, f / "in", "-o", f / "out", "--emit", "labels", through=through, prepare=limit, env=env)
+            self.ok(
+                "run",
+                "-m",
+                MODEL,
+                f / "in",
+                "-o",
+                f / "out",
+                "--emit",
+                "labels",
+                through=through,
+                prepare=limit,
+                env=env,
+            )
             self.assertEqual(self.whole(f / "out", f / "calm"), self.files(f / "calm"))
 
     def test_memory_is_bounded_by_bytes(self):
@@ -431,7 +552,9 @@ class Endurance(Case):
 
         self.assertEqual(counts(*manifest), (3, 0, 0))
         self.assertEqual(counts(*manifest), (0, 3, 0))
-        self.assertEqual(counts(*manifest, "--opacity", "0.25", says="3 of 3 images were made with other options"), (3, 0, 0))
+        self.assertEqual(
+            counts(*manifest, "--opacity", "0.25", says="3 of 3 images were made with other options"), (3, 0, 0)
+        )
         self.assertEqual(counts(*manifest, "--opacity", "0.25"), (0, 3, 0))
         shutil.copy(THREE_STAGES, f / "m.safetensors")
         self.assertEqual(counts(*manifest, "--opacity", "0.25", says="made with another model"), (3, 0, 0))
@@ -483,21 +606,27 @@ class Endurance(Case):
         raw = picture(3 * 50 * 34 * 3)
         result = self.frames(*run, "raw:50x34:rgb24", "-", stdin=raw)
         self.assertEqual(len(result.out), len(raw))
-        self.assertRegex(result.err, r"^lemore: 3 frames, 0 dropped; median [0-9.]+ ms a frame, 95 of 100 within [0-9.]+ ms\n$")
+        self.assertRegex(
+            result.err, r"^lemore: 3 frames, 0 dropped; median [0-9.]+ ms a frame, 95 of 100 within [0-9.]+ ms\n$"
+        )
         # Opacity 0 changes nothing, one frame or many, and every thread count paints the same.
         self.assertEqual(self.frames(*run, "raw:50x34:rgb24", "-", "-o", "-", "--opacity", "0", stdin=raw).out, raw)
         for t in (1, 3):
             self.assertEqual(self.frames(*run, "raw:50x34:rgb24", "-", "-t", t, stdin=raw).out, result.out)
         self.assertEqual(self.frames(*run, "raw:50x34:rgb24", "-", stdin=raw[:5100]).out, result.out[:5100])
 
-        for color, size in [(b" C420jpeg", 51 * 35 + 2 * 26 * 18), (b"", 51 * 35 + 2 * 26 * 18), (b" C444", 3 * 51 * 35)]:
+        for color, size in [
+            (b" C420jpeg", 51 * 35 + 2 * 26 * 18),
+            (b"", 51 * 35 + 2 * 26 * 18),
+            (b" C444", 3 * 51 * 35),
+        ]:
             head = b"YUV4MPEG2 W51 H35 F25:1 Ip A1:1" + color + b"\n"
             frames = [picture(size) for _ in range(2)]
             stream = head + b"FRAME\n" + frames[0] + b"FRAME Ip\n" + frames[1]
             result = self.frames(*run, "y4m", "-", stdin=stream)
             self.assertEqual(len(result.out), len(stream))
             self.assertTrue(result.out.startswith(head + b"FRAME\n"))
-            self.assertEqual(result.out[len(head) + 6 + size:][:9], b"FRAME Ip\n")
+            self.assertEqual(result.out[len(head) + 6 + size :][:9], b"FRAME Ip\n")
             self.assertNotEqual(result.out, stream)
             self.assertEqual(self.frames(*run, "y4m", "-", "--opacity", "0", stdin=stream).out, stream)
             self.assertIn("2 frames, 0 dropped", result.err)
@@ -511,28 +640,39 @@ class Endurance(Case):
         self.assertEqual(len(easy.out), len(raw))
         self.assertGreater(easy.seconds, 0.39)
         # Slow enough that no machine drops a frame: the first one may take four seconds.
-        slow = self.frames(*run, "raw:50x34:rgb24", "-", "--fps", "0.5", stdin=raw[:2 * 5100])
+        slow = self.frames(*run, "raw:50x34:rgb24", "-", "--fps", "0.5", stdin=raw[: 2 * 5100])
         self.assertIn("2 frames, 0 dropped", slow.err)
 
         header = b"YUV4MPEG2 W51 H35\n"
         for kind, stream, says in [
-                ("raw:50x34:rgb24", raw[:-1], "frame 2 has 5099 bytes, expected 5100"), ("y4m", b"", "is empty"),
-                ("y4m", b"RIFF", "expected 'YUV4MPEG2'"), ("y4m", b"\0" * 100000, "expected 'YUV4MPEG2'"),
-                ("y4m", b"YUV4MPEG2 W51\n", "expected W and H"), ("y4m", b"YUV4MPEG2 W51 H35 C422\n", "'422'"),
-                ("y4m", b"YUV4MPEG2 W99999999 H9\n", "W: expected"), ("y4m", b"YUV4MPEG2 W16384 H16384\n", "--max-pixels"),
-                ("y4m", header + b"FRAME", "frame 0 begins with no complete FRAME"), ("y4m", header + b"BLAH\n", "'BLAH'"),
-                ("y4m", header + b"FRAME\n123", "frame 0 has 3 bytes, expected 2721"),
-                ("y4m", header + b"FRAME" + b" x" * 1000000, "no complete FRAME line")]:
+            ("raw:50x34:rgb24", raw[:-1], "frame 2 has 5099 bytes, expected 5100"),
+            ("y4m", b"", "is empty"),
+            ("y4m", b"RIFF", "expected 'YUV4MPEG2'"),
+            ("y4m", b"\0" * 100000, "expected 'YUV4MPEG2'"),
+            ("y4m", b"YUV4MPEG2 W51\n", "expected W and H"),
+            ("y4m", b"YUV4MPEG2 W51 H35 C422\n", "'422'"),
+            ("y4m", b"YUV4MPEG2 W99999999 H9\n", "W: expected"),
+            ("y4m", b"YUV4MPEG2 W16384 H16384\n", "--max-pixels"),
+            ("y4m", header + b"FRAME", "frame 0 begins with no complete FRAME"),
+            ("y4m", header + b"BLAH\n", "'BLAH'"),
+            ("y4m", header + b"FRAME\n123", "frame 0 has 3 bytes, expected 2721"),
+            ("y4m", header + b"FRAME" + b" x" * 1000000, "no complete FRAME line"),
+        ]:
             with self.subTest(kind=kind, says=says):
                 arguments = [*run, kind, "-"] + (["--max-pixels", "1000000"] if "max" in says else [])
                 result = lemore(*arguments, stdin=stream)
                 self.assertEqual(result.code, 1, result.err)
                 self.assertIn(says, result.err)
                 self.assertEqual(result.err.count("\n"), 1)
-        for arguments, says in [(["y5m", "-"], "y4m or raw:WxH:rgb24"), (["raw:0x5:rgb24", "-"], "raw:WxH"),
-                                (["y4m", "a.y4m"], "only input"), (["y4m", "-", "-o", "out"], "standard output"),
-                                (["y4m", "-", "--emit", "labels"], "--emit"), (["y4m", "-", "--fps", "0"], "--fps"),
-                                (["y4m", "-", "--json"], "--json")]:
+        for arguments, says in [
+            (["y5m", "-"], "y4m or raw:WxH:rgb24"),
+            (["raw:0x5:rgb24", "-"], "raw:WxH"),
+            (["y4m", "a.y4m"], "only input"),
+            (["y4m", "-", "-o", "out"], "standard output"),
+            (["y4m", "-", "--emit", "labels"], "--emit"),
+            (["y4m", "-", "--fps", "0"], "--fps"),
+            (["y4m", "-", "--json"], "--json"),
+        ]:
             self.refused(2, *run, *arguments, says=says)
         self.refused(2, "run", "-m", MODEL, "--fps", "5", self.photo(), "-o", self.folder / "out", says="--frames")
         self.refused(2, "run", "-m", CLASSIFIER, "--frames", "y4m", "-", says="classifier")
@@ -547,8 +687,12 @@ class Endurance(Case):
 
         def on_terminal(**env):
             main, terminal = pty.openpty()
-            child = subprocess.Popen([LEMORE, "run", "-m", MODEL, str(f / "in"), "-o", str(f / "t"), "--emit", "labels"],
-                                     stdout=subprocess.DEVNULL, stderr=terminal, env={**os.environ, "TERM": "xterm", **env})
+            child = subprocess.Popen(
+                [LEMORE, "run", "-m", MODEL, str(f / "in"), "-o", str(f / "t"), "--emit", "labels"],
+                stdout=subprocess.DEVNULL,
+                stderr=terminal,
+                env={**os.environ, "TERM": "xterm", **env},
+            )
             os.close(terminal)
             seen = b""
             while True:

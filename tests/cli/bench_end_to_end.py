@@ -19,8 +19,14 @@ QUICK = {"--runs": "5", "--warmup": "1", "-t": "1"}
 
 
 def lemore(*arguments, env=None, stdout=subprocess.PIPE):
-    return subprocess.run([LEMORE, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
-                          text=True, env={**os.environ, **(env or {})})
+    return subprocess.run(
+        [LEMORE, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+    )
 
 
 def quick(arguments=()):
@@ -84,14 +90,26 @@ class Bench(unittest.TestCase):
         self.assertEqual(photo["image"], {"file": PHOTO, "bytes": os.path.getsize(PHOTO), "height": 281, "width": 1134})
         self.assertGreater(photo["phases_ms"]["decode"], drawn["phases_ms"]["decode"])  # 110 times the pixels
 
+    def test_a_warning_about_the_image(self):
+        path = SOURCE / "tests/fuzz/corpus/image/jpeg_without_end.jpg"
+        result = lemore("bench", "-m", MODEL, *quick(), "--output", "image", path)
+        self.assertEqual(result.returncode, 0)
+        self.assertEqual(
+            result.stderr, "lemore: %s: warning: the JPEG lacks its end marker; all pixels are there\n" % path
+        )
+
     def test_layers(self):
         info, b = self.info(), self.json("--layers", "--runs", "20")
-        self.assertEqual([(s["name"], s["op"], s["output"], s["macs"], s["counted"]) for s in info["layers"]],
-                         [(s["name"], s["op"], s["output"], s["macs"], s["counted"]) for s in b["layers"]])
+        self.assertEqual(
+            [(s["name"], s["op"], s["output"], s["macs"], s["counted"]) for s in info["layers"]],
+            [(s["name"], s["op"], s["output"], s["macs"], s["counted"]) for s in b["layers"]],
+        )
         for layer in b["layers"]:
             self.assertGreater(layer["median_ms"], 0, layer)
             self.assertAlmostEqual(layer["share"], layer["median_ms"] / b["median_ms"], delta=1e-9)
-            self.assertAlmostEqual(layer["gflops"], 2 * layer["macs"] / layer["median_ms"] / 1e6, delta=1e-9 * (1 + layer["gflops"]))
+            self.assertAlmostEqual(
+                layer["gflops"], 2 * layer["macs"] / layer["median_ms"] / 1e6, delta=1e-9 * (1 + layer["gflops"])
+            )
         self.assertLess(sum(layer["share"] for layer in b["layers"]), 2)
         table = self.ok("--layers", "--output", "labels").split("\n\n")[1].splitlines()
         self.assertIn("GFLOP/s", table[0])
@@ -121,11 +139,20 @@ class Bench(unittest.TestCase):
     def test_usage_errors(self):
         model = ["-m", MODEL]
         for arguments, says in [
-                ([], "--model"), (model + ["--nonsense"], "--nonsense"), (model + ["--size", "0x5"], "--size"),
-                (model + ["--size", "64x"], "--size"), (model + ["--output", "masks"], "--output"), (model + ["--runs", "0"], "--runs"),
-                (model + ["--runs", "many"], "--runs"), (model + ["--warmup", "-1"], "--warmup"), (model + ["-t", "-1"], "--threads"),
-                (model + ["--isa", "mmx"], "--isa"), (model + [PHOTO], "--output image"),
-                (model + ["--output", "labels", PHOTO], "--output image"), (model + ["--output", "image", PHOTO, PHOTO], PHOTO)]:
+            ([], "--model"),
+            (model + ["--nonsense"], "--nonsense"),
+            (model + ["--size", "0x5"], "--size"),
+            (model + ["--size", "64x"], "--size"),
+            (model + ["--output", "masks"], "--output"),
+            (model + ["--runs", "0"], "--runs"),
+            (model + ["--runs", "many"], "--runs"),
+            (model + ["--warmup", "-1"], "--warmup"),
+            (model + ["-t", "-1"], "--threads"),
+            (model + ["--isa", "mmx"], "--isa"),
+            (model + [PHOTO], "--output image"),
+            (model + ["--output", "labels", PHOTO], "--output image"),
+            (model + ["--output", "image", PHOTO, PHOTO], PHOTO),
+        ]:
             with self.subTest(arguments=arguments):
                 self.refused(2, *arguments, says=says)
         self.refused(1, *model, says="LEMORE_ISA", env={"LEMORE_ISA": "mmx"})
@@ -133,7 +160,11 @@ class Bench(unittest.TestCase):
     def test_files_that_do_not_do(self):
         self.refused(1, "-m", self.folder / "none.safetensors", says="none.safetensors")
         self.refused(1, "-m", MODEL, "--size", "16x16", says="16x16")
-        for name, content in (("empty.png", b""), ("text.jpg", b"not an image"), ("cut.jpg", Path(PHOTO).read_bytes()[:9000])):
+        for name, content in (
+            ("empty.png", b""),
+            ("text.jpg", b"not an image"),
+            ("cut.jpg", Path(PHOTO).read_bytes()[:9000]),
+        ):
             path = self.folder / name
             path.write_bytes(content)
             self.refused(1, "-m", MODEL, "--output", "image", path, says=path)

@@ -73,18 +73,22 @@ class Video(Case):
 
     def test_colorspace(self):
         """HD is BT.709 unless it is named: the same stream painted with the other matrix differs."""
+
         def painted(height, *arguments):
             stream = b"YUV4MPEG2 W2 H%d C444\nFRAME\n" % height + bytes([90]) * (6 * height)
             result = lemore(*self.RUN, "y4m", "-", "--opacity", "1", *arguments, stdin=stream)
             self.assertEqual(result.code, 0, result.err)
             return result.out
+
         self.assertEqual(painted(720), painted(720, "--colorspace", "bt709"))
         self.assertNotEqual(painted(720), painted(720, "--colorspace", "bt601"))
         self.assertEqual(painted(719), painted(719, "--colorspace", "bt601"))
         self.assertNotEqual(painted(719), painted(719, "--colorspace", "bt709"))
         self.refused(2, *self.RUN, "y4m", "-", "--colorspace", "bt2020", stdin=b"", says="--colorspace")
         self.refused(2, *self.RUN, "raw:4x2:rgb24", "-", "--colorspace", "bt709", stdin=b"", says="--colorspace")
-        self.refused(2, "run", "-m", MODEL, self.photo(), "-o", self.folder / "x", "--colorspace", "bt709", says="--frames")
+        self.refused(
+            2, "run", "-m", MODEL, self.photo(), "-o", self.folder / "x", "--colorspace", "bt709", says="--frames"
+        )
 
 
 if __name__ == "__main__":

@@ -11,8 +11,24 @@ import struct
 from pathlib import Path
 
 from harness import (
-    GOLDEN, MODEL, THREE_STAGES, CLASSIFIER, SHARED, GOLDEN_NAMES, png_chunk, write_png, Png, read_npy,
-    labels_of_logits, read_safetensors, write_safetensors, lemore, supported_isas, Case, main)
+    GOLDEN,
+    MODEL,
+    THREE_STAGES,
+    CLASSIFIER,
+    SHARED,
+    GOLDEN_NAMES,
+    png_chunk,
+    write_png,
+    Png,
+    read_npy,
+    labels_of_logits,
+    read_safetensors,
+    write_safetensors,
+    lemore,
+    supported_isas,
+    Case,
+    main,
+)
 
 
 class Basics(Case):
@@ -29,28 +45,45 @@ class Basics(Case):
         photo, out = self.photo(), self.folder / "out"
         run = ["run", "-m", MODEL, photo, "-o", out]
         for arguments, says in [
-                ([], "--help"), (["frobnicate"], ""), (["run"], "run --help"), (["run", photo, "-o", out], "--model"),
-                (["run", "-m", MODEL, photo], "--out"), (["run", "-m", MODEL, "-o", out], "INPUT"),
-                (run + ["--nonsense"], "--nonsense"), (run + ["--emit", "lables"], "labels, overlay"),
-                (run + ["--opacity", "1.5"], "--opacity"), (run + ["--opacity", "x"], "--opacity"),
-                (run + ["--mode", "stretch"], "whole, native or slide"), (run + ["--stride", "8x8"], "--stride"),
-                (run + ["--mode", "slide", "--stride", "x"], "--stride"),
-                (run + ["--mode", "slide", "--stride", "4000x4000"], ""),
-                (run + ["--mode", "slide", "--emit", "npy"], "npy"), (run + ["--shard", "5/4"], "--shard"),
-                (run + ["--shard", "auto"], "SLURM_ARRAY_TASK_ID"), (run + ["-t", "-1"], "--threads"),
-                (run + ["--isa", "mmx"], "--isa"), (run + ["--only", "class 1,unicorn"], ["unicorn", "class 0, class 1"]),
-                (run + ["--progress", "loud"], "--progress"), (run + ["--max-pixels", "0"], "--max-pixels"),
-                (["run", "-m", MODEL, photo, "-o", "-"], "one kind"),
-                (["run", "-m", MODEL, photo, "-o", "-", "--emit", "labels", "--json"], "--json"),
-                (["info"], "MODEL"), (["info", MODEL, "--size", "0x5"], "--size"), (["info", MODEL, "--isa", "mmx"], "--isa"),
-                (["compare", "-m", MODEL], "--reference"), (["compare", "-m", MODEL, "--reference", MODEL, "--rtol", "-1"], "--rtol")]:
+            ([], "--help"),
+            (["frobnicate"], ""),
+            (["run"], "run --help"),
+            (["run", photo, "-o", out], "--model"),
+            (["run", "-m", MODEL, photo], "--out"),
+            (["run", "-m", MODEL, "-o", out], "INPUT"),
+            (run + ["--nonsense"], "--nonsense"),
+            (run + ["--emit", "lables"], "labels, overlay"),
+            (run + ["--opacity", "1.5"], "--opacity"),
+            (run + ["--opacity", "x"], "--opacity"),
+            (run + ["--mode", "stretch"], "whole, native or slide"),
+            (run + ["--stride", "8x8"], "--stride"),
+            (run + ["--mode", "slide", "--stride", "x"], "--stride"),
+            (run + ["--mode", "slide", "--stride", "4000x4000"], ""),
+            (run + ["--mode", "slide", "--emit", "npy"], "npy"),
+            (run + ["--shard", "5/4"], "--shard"),
+            (run + ["--shard", "auto"], "SLURM_ARRAY_TASK_ID"),
+            (run + ["-t", "-1"], "--threads"),
+            (run + ["--isa", "mmx"], "--isa"),
+            (run + ["--only", "class 1,unicorn"], ["unicorn", "class 0, class 1"]),
+            (run + ["--progress", "loud"], "--progress"),
+            (run + ["--max-pixels", "0"], "--max-pixels"),
+            (["run", "-m", MODEL, photo, "-o", "-"], "one kind"),
+            (["run", "-m", MODEL, photo, "-o", "-", "--emit", "labels", "--json"], "--json"),
+            (["info"], "MODEL"),
+            (["info", MODEL, "--size", "0x5"], "--size"),
+            (["info", MODEL, "--isa", "mmx"], "--isa"),
+            (["compare", "-m", MODEL], "--reference"),
+            (["compare", "-m", MODEL, "--reference", MODEL, "--rtol", "-1"], "--rtol"),
+        ]:
             with self.subTest(arguments=[str(a) for a in arguments]):
                 environment = {"SLURM_ARRAY_TASK_ID": "", "JOB_COMPLETION_INDEX": ""}
                 self.refused(2, *arguments, says=says, env=environment)
         self.assertEqual(self.files(), ["photo.png"])
 
     def test_isa_of_the_environment(self):
-        self.refused(1, "run", "-m", MODEL, self.photo(), "-o", self.folder / "o", env={"LEMORE_ISA": "mmx"}, says="LEMORE_ISA")
+        self.refused(
+            1, "run", "-m", MODEL, self.photo(), "-o", self.folder / "o", env={"LEMORE_ISA": "mmx"}, says="LEMORE_ISA"
+        )
         for isa in supported_isas():
             self.assertEqual(self.ok("info", MODEL, "--json", env={"LEMORE_ISA": isa}).json["isa"], isa)
             self.assertEqual(self.ok("info", MODEL, "--json", "--isa", isa).json["isa"], isa)
@@ -60,13 +93,22 @@ class Basics(Case):
         self.refused(1, "run", "-m", self.folder / "none.safetensors", photo, "-o", out, says="none.safetensors")
         cut = self.folder / "cut.safetensors"
         cut.write_bytes(Path(MODEL).read_bytes()[:5000])
-        for arguments in (["run", "-m", cut, photo, "-o", out], ["info", cut], ["compare", "-m", cut, "--reference", cut]):
+        for arguments in (
+            ["run", "-m", cut, photo, "-o", out],
+            ["info", cut],
+            ["compare", "-m", cut, "--reference", cut],
+        ):
             self.refused(1, *arguments, says="cut.safetensors")
         self.refused(1, "info", self.folder, says=self.folder.name)
 
     def test_stdout_that_is_full_or_closed(self):
-        for arguments in (["--version"], ["--help"], ["info", MODEL], ["info", MODEL, "--json"],
-                          ["run", "-m", MODEL, self.photo(), "-o", "-", "--emit", "labels"]):
+        for arguments in (
+            ["--version"],
+            ["--help"],
+            ["info", MODEL],
+            ["info", MODEL, "--json"],
+            ["run", "-m", MODEL, self.photo(), "-o", "-", "--emit", "labels"],
+        ):
             with open("/dev/full", "wb") as full:
                 result = lemore(*arguments, stdout=full)
             self.assertEqual(result.code, 1, arguments)
@@ -78,15 +120,59 @@ class Basics(Case):
         self.assertEqual(result.code, 1)
         self.assertIn("Broken pipe", result.err)
 
+    def test_streams_that_are_closed_from_the_start(self):
+        """No file gets the number of a closed stream, and using one is an error."""
+        photo, calm, out = self.photo(), self.folder / "calm", self.folder / "out"
+        run = ["run", "-m", MODEL, photo, "--emit", "labels,overlay,json", "--manifest", self.folder / "m.jsonl"]
+        self.ok(*run, "-o", calm)
+        for closed in ([0], [1], [2], [0, 1], [0, 1, 2]):
+            result = lemore(*run, "-o", out, "--progress", "plain", prepare=lambda: [os.close(fd) for fd in closed])
+            self.assertEqual(result.code, 0, (closed, result.err))
+            for kind in (".labels.png", ".overlay.png"):
+                self.assertEqual(
+                    Path(str(out) + kind).read_bytes(), Path(str(calm) + kind).read_bytes(), (closed, kind)
+                )
+            json.loads(Path(str(out) + ".json").read_text())
+            json.loads((self.folder / "m.jsonl").read_text())
+        for closed, arguments in ((1, ["info", MODEL]), (1, ["run", "-m", MODEL, photo, "-o", "-", "--emit", "labels"]),
+                                  (0, ["run", "-m", MODEL, "-", "-o", out])):  # fmt: skip
+            result = lemore(*arguments, prepare=lambda: os.close(closed))
+            self.assertEqual(result.code, 1, arguments)
+            self.assertIn("Bad file descriptor", result.err)
+
 
 class Outputs(Case):
     def test_every_kind(self):
         photo = self.photo(width=60, height=40)
         pixels = Png(photo).rows()
-        self.ok("run", "-m", THREE_STAGES, photo, "-o", self.folder / "x.png", "--emit", "labels,overlay,color,confidence,json,npy",
-                "--opacity", "0.25", "--palette", "dataset")
-        self.assertEqual(self.files(), sorted(["photo.png", "x.labels.png", "x.overlay.png", "x.color.png", "x.confidence.png",
-                                               "x.json", "x.logits.npy"]))
+        self.ok(
+            "run",
+            "-m",
+            THREE_STAGES,
+            photo,
+            "-o",
+            self.folder / "x.png",
+            "--emit",
+            "labels,overlay,color,confidence,json,npy",
+            "--opacity",
+            "0.25",
+            "--palette",
+            "dataset",
+        )
+        self.assertEqual(
+            self.files(),
+            sorted(
+                [
+                    "photo.png",
+                    "x.labels.png",
+                    "x.overlay.png",
+                    "x.color.png",
+                    "x.confidence.png",
+                    "x.json",
+                    "x.logits.npy",
+                ]
+            ),
+        )
         classes = self.ok("info", THREE_STAGES, "--json").json["classes"]
         labels = Png(self.folder / "x.labels.png")
         self.assertEqual((labels.width, labels.height, labels.depth, labels.color_type), (60, 40, 8, 3))
@@ -100,39 +186,66 @@ class Outputs(Case):
         palette = [c["color"] for c in classes]
         color = b"".join(Png(self.folder / "x.color.png").rows())
         self.assertEqual(color, b"".join(bytes(palette[l]) for l in flat))
-        expected = bytes((p * 192 + palette[l][i % 3] * 64 + 128) >> 8
-                         for row, label_row in zip(pixels, labels.rows())
-                         for i, (p, l) in enumerate(zip(row, (l for l in label_row for _ in range(3)))))
+        expected = bytes(
+            (p * 192 + palette[l][i % 3] * 64 + 128) >> 8
+            for row, label_row in zip(pixels, labels.rows())
+            for i, (p, l) in enumerate(zip(row, (l for l in label_row for _ in range(3))))
+        )
         self.assertEqual(b"".join(Png(self.folder / "x.overlay.png").rows()), expected)
         confidence = Png(self.folder / "x.confidence.png")
         self.assertEqual((confidence.width, confidence.height, confidence.color_type), (60, 40, 0))
         self.assertGreaterEqual(min(b"".join(confidence.rows())), 13)  # the best of 19 classes has 1/19 or more
 
         info = json.loads((self.folder / "x.json").read_text())
-        self.assertEqual(info["image"], {"file": str(photo), "format": "PNG", "bytes": photo.stat().st_size, "width": 60, "height": 40})
+        self.assertEqual(
+            info["image"],
+            {"file": str(photo), "format": "PNG", "bytes": photo.stat().st_size, "width": 60, "height": 40},
+        )
         self.assertEqual([c["pixels"] for c in info["classes"]], [flat.count(i) for i in range(19)])
         self.assertAlmostEqual(sum(c["share"] for c in info["classes"]), 1)
         self.assertEqual(set(info["times_ms"]), {"decode", "prepare", "network", "labels", "encode"})
-        self.assertEqual((info["mode"], info["model"]["file"], info["model"]["bytes"]), ("whole", THREE_STAGES, os.path.getsize(THREE_STAGES)))
+        self.assertEqual(
+            (info["mode"], info["model"]["file"], info["model"]["bytes"]),
+            ("whole", THREE_STAGES, os.path.getsize(THREE_STAGES)),
+        )
 
     def test_names(self):
         photo = self.photo("a.b.png")
-        for out, emit, expected in [("exact", "labels", ["exact"]), ("exact.bin", "json", ["exact.bin"]),
-                                    ("new/deep/f.png", "color", ["new/deep/f.png"]),
-                                    ("two.png", "labels,json", ["two.json", "two.labels.png"]),
-                                    ("frame.0001", "labels,json", ["frame.0001.json", "frame.0001.labels.png"]),
-                                    ("frame.0002", "labels,json", ["frame.0002.json", "frame.0002.labels.png"]),
-                                    ("j.jpg", "overlay", ["j.jpg"]),
-                                    ("k.jpg", "labels,color", ["k.color.jpg", "k.labels.png"]),
-                                    ("d/", "labels", ["d/a.b.labels.png"]), ("e/", "npy", ["e/a.b.logits.npy"])]:
+        for out, emit, expected in [
+            ("exact", "labels", ["exact"]),
+            ("exact.bin", "json", ["exact.bin"]),
+            ("new/deep/f.png", "color", ["new/deep/f.png"]),
+            ("two.png", "labels,json", ["two.json", "two.labels.png"]),
+            ("frame.0001", "labels,json", ["frame.0001.json", "frame.0001.labels.png"]),
+            ("frame.0002", "labels,json", ["frame.0002.json", "frame.0002.labels.png"]),
+            ("j.jpg", "overlay", ["j.jpg"]),
+            ("k.jpg", "labels,color", ["k.color.jpg", "k.labels.png"]),
+            ("d/", "labels", ["d/a.b.labels.png"]),
+            ("e/", "npy", ["e/a.b.logits.npy"]),
+        ]:
             before = set(self.files())
-            self.ok("run", "-m", MODEL, photo, "-o", str(self.folder / out) + ("/" if out.endswith("/") else ""), "--emit", emit)
+            self.ok(
+                "run",
+                "-m",
+                MODEL,
+                photo,
+                "-o",
+                str(self.folder / out) + ("/" if out.endswith("/") else ""),
+                "--emit",
+                emit,
+            )
             self.assertEqual(sorted(set(self.files()) - before), expected)
         for name in ("j.jpg", "k.color.jpg"):
             self.assertEqual((self.folder / name).read_bytes()[:3], b"\xff\xd8\xff", name)
-        for out, emit, says in [("l.jpg", "labels", "PNG"), ("l.jpg", "confidence", "PNG"), ("l.png", "json", "JSON"),
-                                ("l.webp", "overlay", "PNG or JPEG"), ("l.tif", "labels,overlay", "PNG or JPEG"),
-                                ("l.json", "labels", "PNG"), ("l.npy", "json", "JSON")]:
+        for out, emit, says in [
+            ("l.jpg", "labels", "PNG"),
+            ("l.jpg", "confidence", "PNG"),
+            ("l.png", "json", "JSON"),
+            ("l.webp", "overlay", "PNG or JPEG"),
+            ("l.tif", "labels,overlay", "PNG or JPEG"),
+            ("l.json", "labels", "PNG"),
+            ("l.npy", "json", "JSON"),
+        ]:
             self.refused(2, "run", "-m", MODEL, photo, "-o", self.folder / out, "--emit", emit, says=[out, says])
         self.ok("run", "-m", MODEL, photo, "-o", self.folder)  # an existing folder; the default kinds
         self.assertTrue({"a.b.labels.png", "a.b.overlay.png"} <= set(self.files()))
@@ -140,8 +253,22 @@ class Outputs(Case):
     def test_only_and_legend(self):
         photo = self.photo(width=60, height=40)
         for only in ("class 0,CLASS 2", "class 2,class 0"):
-            self.ok("run", "-m", MODEL, photo, "-o", self.folder / "x", "--emit", "labels,color,overlay", "--only", only, "--opacity", "1",
-                    "--palette", "dataset")
+            self.ok(
+                "run",
+                "-m",
+                MODEL,
+                photo,
+                "-o",
+                self.folder / "x",
+                "--emit",
+                "labels,color,overlay",
+                "--only",
+                only,
+                "--opacity",
+                "1",
+                "--palette",
+                "dataset",
+            )
             labels = b"".join(Png(self.folder / "x.labels.png").rows())
             palette = Png(self.folder / "x.labels.png").palette
             self.assertTrue(set(labels) - {0, 2}, "labels keep all classes")
@@ -149,7 +276,9 @@ class Outputs(Case):
             self.assertEqual(color, b"".join(bytes(palette[l]) if l in (0, 2) else b"\0\0\0" for l in labels))
             overlay, source = b"".join(Png(self.folder / "x.overlay.png").rows()), b"".join(Png(photo).rows())
             for i, label in enumerate(labels):
-                self.assertEqual(overlay[3 * i:3 * i + 3], bytes(palette[label]) if label in (0, 2) else source[3 * i:3 * i + 3])
+                self.assertEqual(
+                    overlay[3 * i : 3 * i + 3], bytes(palette[label]) if label in (0, 2) else source[3 * i : 3 * i + 3]
+                )
         self.ok("run", "-m", MODEL, photo, "-o", self.folder / "l.png", "--emit", "overlay", "--legend")
         legend = Png(self.folder / "l.png")
         self.assertGreater(legend.height, 40)
@@ -159,25 +288,51 @@ class Outputs(Case):
         self.ok("run", "-m", MODEL, photo, "-o", self.folder / "x", "--emit", "labels,overlay,npy")
         for kind, name in (("labels", "x.labels.png"), ("overlay", "x.overlay.png"), ("npy", "x.logits.npy")):
             expected = (self.folder / name).read_bytes()
-            self.assertEqual(self.ok("run", "-m", MODEL, "-", "-o", "-", "--emit", kind, stdin=photo.read_bytes()).out, expected)
+            self.assertEqual(
+                self.ok("run", "-m", MODEL, "-", "-o", "-", "--emit", kind, stdin=photo.read_bytes()).out, expected
+            )
             self.assertEqual(self.ok("run", "-m", MODEL, photo, "-o", "-", "--emit", kind).out, expected)
         self.ok("run", "-m", MODEL, "-", "-o", str(self.folder) + "/", "--emit", "labels", stdin=photo.read_bytes())
         self.assertIn("stdin.labels.png", self.files())
         self.refused(1, "run", "-m", MODEL, "-", "-o", "-", "--emit", "labels", stdin=b"", says="standard input")
-        self.refused(1, "run", "-m", MODEL, "-", "-o", "-", "--emit", "labels", stdin=photo.read_bytes()[:-30], says="cut short")
+        self.refused(
+            1, "run", "-m", MODEL, "-", "-o", "-", "--emit", "labels", stdin=photo.read_bytes()[:-30], says="cut short"
+        )
 
     def test_modes_threads_and_isas_agree(self):
         photo = self.photo(width=150, height=90)
-        for mode in (["--mode", "whole"], ["--mode", "native"], ["--mode", "slide"], ["--mode", "slide", "--stride", "20x31"]):
+        for mode in (
+            ["--mode", "whole"],
+            ["--mode", "native"],
+            ["--mode", "slide"],
+            ["--mode", "slide", "--stride", "20x31"],
+        ):
             for isa in supported_isas():
-                seen = {self.ok("run", "-m", MODEL, photo, "-o", "-", "--emit", "confidence", *mode, "--isa", isa, "-t", t).out
-                        for t in (1, 2, 3)}
+                seen = {
+                    self.ok(
+                        "run", "-m", MODEL, photo, "-o", "-", "--emit", "confidence", *mode, "--isa", isa, "-t", t
+                    ).out
+                    for t in (1, 2, 3)
+                }
                 self.assertEqual(len(seen), 1, (mode, isa))
         labels = ["run", "-m", MODEL, photo, "-o", "-", "--emit", "labels", "--mode"]
         self.assertEqual(self.ok(*labels, "keep").out, self.ok(*labels, "native").out, "the old name of native")
         tiny = self.photo("tiny.png", width=5, height=3)
         self.ok("run", "-m", MODEL, tiny, "-o", self.folder / "t.png", "--emit", "labels")
-        self.refused(1, "run", "-m", MODEL, tiny, "-o", self.folder / "u.png", "--emit", "labels", "--mode", "native", says="tiny.png")
+        self.refused(
+            1,
+            "run",
+            "-m",
+            MODEL,
+            tiny,
+            "-o",
+            self.folder / "u.png",
+            "--emit",
+            "labels",
+            "--mode",
+            "native",
+            says="tiny.png",
+        )
 
     def test_classifier(self):
         photo = self.photo()
@@ -194,19 +349,29 @@ class Outputs(Case):
     def test_pixel_formats(self):
         f = self.folder
         write_png(f / "gray16.png", 4, 2, [struct.pack(">4H", 0, 128, 32896, 65535)] * 2, color_type=0, depth=16)
-        write_png(f / "bits.png", 8, 1, [b"\xA5"], color_type=0, depth=1)
-        write_png(f / "pal.png", 2, 2, [b"\0\1", b"\1\0"], color_type=3, extra=png_chunk(b"PLTE", bytes((9, 8, 7, 100, 50, 25))))
+        write_png(f / "bits.png", 8, 1, [b"\xa5"], color_type=0, depth=1)
+        write_png(
+            f / "pal.png",
+            2,
+            2,
+            [b"\0\1", b"\1\0"],
+            color_type=3,
+            extra=png_chunk(b"PLTE", bytes((9, 8, 7, 100, 50, 25))),
+        )
         write_png(f / "rgba.png", 2, 1, [bytes((1, 2, 3, 0, 200, 100, 50, 255))], color_type=6)
         write_png(f / "la.png", 2, 1, [bytes((7, 0, 90, 255))], color_type=4)
         (f / "p.ppm").write_bytes(b"P6 2 1 255\n" + bytes((1, 2, 3, 4, 5, 6)))
-        expected = {"gray16": bytes(v for g in (0, 0, 128, 255) for v in (g,) * 3), "bits": bytes(255 if b == "1" else 0 for b in "10100101" for _ in range(3)),
-                    "pal": bytes((9, 8, 7, 100, 50, 25)), "rgba": bytes((1, 2, 3, 200, 100, 50)), "la": bytes((7, 7, 7, 90, 90, 90)),
-                    "p": bytes((1, 2, 3, 4, 5, 6))}
+        expected = {
+            "gray16": bytes(v for g in (0, 0, 128, 255) for v in (g,) * 3),
+            "bits": bytes(255 if b == "1" else 0 for b in "10100101" for _ in range(3)),
+            "pal": bytes((9, 8, 7, 100, 50, 25)),
+            "rgba": bytes((1, 2, 3, 200, 100, 50)),
+            "la": bytes((7, 7, 7, 90, 90, 90)),
+            "p": bytes((1, 2, 3, 4, 5, 6)),
+        }
         for path in list(f.iterdir()):
             overlay = Png(self.ok("run", "-m", MODEL, path, "-o", "-", "--emit", "overlay", "--opacity", "0").out)
             self.assertEqual(overlay.row(0), expected[path.stem], path.name)
-
-
 
 
 class Protocol(Case):
@@ -218,8 +383,15 @@ class Protocol(Case):
         metadata = header["__metadata__"]
         self.height, self.width = json.loads(metadata["config"])["input_size"]
         preprocessing = json.loads(metadata["preprocessing"])
-        preprocessing.update(resize="opencv", size_rule="fit", fit=[200, 100], mode="slide", label_map="two_step",
-                             window=[self.height, self.width], stride=[30, 31])
+        preprocessing.update(
+            resize="opencv",
+            size_rule="fit",
+            fit=[200, 100],
+            mode="slide",
+            label_map="two_step",
+            window=[self.height, self.width],
+            stride=[30, 31],
+        )
         metadata["preprocessing"] = json.dumps(preprocessing)
         self.model = self.folder / "windows.safetensors"
         write_safetensors(self.model, header, body)
@@ -227,14 +399,26 @@ class Protocol(Case):
     def test_info_tells_it(self):
         told = self.ok("info", self.model, "--json").json
         self.assertEqual(told["min_side"], 25)
-        for key, value in {"resize": "opencv", "size_rule": "fit", "fit": [200, 100], "divisor": 1, "mode": "slide",
-                           "window": [self.height, self.width], "stride": [30, 31], "label_map": "two_step"}.items():
+        for key, value in {
+            "resize": "opencv",
+            "size_rule": "fit",
+            "fit": [200, 100],
+            "divisor": 1,
+            "mode": "slide",
+            "window": [self.height, self.width],
+            "stride": [30, 31],
+            "label_map": "two_step",
+        }.items():
             self.assertEqual(told["preprocessing"][key], value, key)
         text = self.ok("info", self.model).text
-        self.assertIn(f"opencv to fit 200 x 100, windows of {self.height}x{self.width} every 30x31; label map two_step", text)
+        self.assertIn(
+            f"opencv to fit 200 x 100, windows of {self.height}x{self.width} every 30x31; label map two_step", text
+        )
         plain = self.ok("info", MODEL, "--json").json["preprocessing"]
-        self.assertEqual([plain[key] for key in ("size_rule", "fit", "divisor", "mode", "window", "stride")],
-                         ["exact", None, 1, "whole", None, None])
+        self.assertEqual(
+            [plain[key] for key in ("size_rule", "fit", "divisor", "mode", "window", "stride")],
+            ["exact", None, 1, "whole", None, None],
+        )
 
     def test_run_and_eval_follow_it(self):
         photo = self.photo(width=150, height=90)
@@ -255,9 +439,12 @@ class Protocol(Case):
         names["annotation_offset"] = 0
         header["__metadata__"]["labels"] = json.dumps(names)
         write_safetensors(self.model, header, body)
-        result = self.ok("eval", "-m", self.model, "--images", self.folder / "images", "--labels", self.folder / "labels",
-                         "--json").json
-        self.assertEqual((result["pixel_accuracy"], result["source"]["mode"], result["source"]["stride"]), (1, "slide", [30, 31]))
+        result = self.ok(
+            "eval", "-m", self.model, "--images", self.folder / "images", "--labels", self.folder / "labels", "--json"
+        ).json
+        self.assertEqual(
+            (result["pixel_accuracy"], result["source"]["mode"], result["source"]["stride"]), (1, "slide", [30, 31])
+        )
 
 
 class InfoAndCompare(Case):
@@ -265,7 +452,16 @@ class InfoAndCompare(Case):
         for name in GOLDEN_NAMES:
             model = GOLDEN / (name + ".model.safetensors")
             info = self.ok("info", model, "--json", "--layers").json
-            for key in ("parameters", "macs", "arena_bytes", "weight_bytes", "classes", "preprocessing", "provenance", "config"):
+            for key in (
+                "parameters",
+                "macs",
+                "arena_bytes",
+                "weight_bytes",
+                "classes",
+                "preprocessing",
+                "provenance",
+                "config",
+            ):
                 self.assertIn(key, info)
             self.assertEqual(sum(l["macs"] for l in info["layers"] if l["counted"]), info["macs"], name)
             self.assertEqual(info["input_size"], info["config"]["input_size"])
@@ -280,13 +476,32 @@ class InfoAndCompare(Case):
         for name in GOLDEN_NAMES:
             for isa in supported_isas():
                 for threads in (1, 2, 3):
-                    result = self.ok("compare", "-m", GOLDEN / (name + ".model.safetensors"), "--reference",
-                                     GOLDEN / (name + ".dump.safetensors"), "--isa", isa, "-t", threads, "--rtol", "1e-5", "--json").json
+                    result = self.ok(
+                        "compare",
+                        "-m",
+                        GOLDEN / (name + ".model.safetensors"),
+                        "--reference",
+                        GOLDEN / (name + ".dump.safetensors"),
+                        "--isa",
+                        isa,
+                        "-t",
+                        threads,
+                        "--rtol",
+                        "1e-5",
+                        "--json",
+                    ).json
                     self.assertTrue(result["passed"])
                     self.assertEqual((result["isa"], result["threads"], result["label_agreement"]), (isa, threads, 1))
                     self.assertEqual(result["stages"][-1]["name"], "output")
-            free = self.ok("compare", "-m", GOLDEN / (name + ".model.safetensors"), "--reference",
-                           GOLDEN / (name + ".dump.safetensors"), "--free-running", "--json").json
+            free = self.ok(
+                "compare",
+                "-m",
+                GOLDEN / (name + ".model.safetensors"),
+                "--reference",
+                GOLDEN / (name + ".dump.safetensors"),
+                "--free-running",
+                "--json",
+            ).json
             self.assertEqual(free["mode"], "free-running")
 
     def test_compare_finds_planted_errors(self):
@@ -298,10 +513,12 @@ class InfoAndCompare(Case):
             values = struct.unpack("<%df" % ((last - first) // 4), body[first:last])
             for place in (first, last - 4):
                 largest = max(abs(v) for v in values)
-                damaged[place:place + 4] = struct.pack("<f", struct.unpack("<f", body[place:place + 4])[0] - 0.01 * largest)
+                damaged[place : place + 4] = struct.pack(
+                    "<f", struct.unpack("<f", body[place : place + 4])[0] - 0.01 * largest
+                )
                 path = self.folder / "damaged.safetensors"
                 write_safetensors(path, header, damaged)
-                damaged[place:place + 4] = body[place:place + 4]
+                damaged[place : place + 4] = body[place : place + 4]
                 result = lemore("compare", "-m", MODEL, "--reference", path, "--json")
                 self.assertEqual(result.code, 1, name)
                 failed = [s["name"] for s in result.json["stages"] if not s["passed"]]
@@ -314,7 +531,7 @@ class InfoAndCompare(Case):
         # A wrong value that is not a number must not hide in a maximum.
         first = header["out.stem"]["data_offsets"][0]
         damaged = bytearray(body)
-        damaged[first:first + 4] = struct.pack("<f", float("nan"))
+        damaged[first : first + 4] = struct.pack("<f", float("nan"))
         write_safetensors(self.folder / "nan.safetensors", header, damaged)
         self.assertEqual(lemore("compare", "-m", MODEL, "--reference", self.folder / "nan.safetensors").code, 1)
 
@@ -357,7 +574,9 @@ class Shared(Case):
             path, expect = SHARED / "bad" / entry["file"], entry["expect"]
             is_image = entry["file"].startswith("images/")
             out = self.folder / "out.png"
-            result = lemore("run", "-m", MODEL, path, "-o", out, "--emit", "labels") if is_image else lemore("info", path)
+            result = (
+                lemore("run", "-m", MODEL, path, "-o", out, "--emit", "labels") if is_image else lemore("info", path)
+            )
             with self.subTest(file=entry["file"], says=result.err):
                 self.assertIn(result.code, (0, 1))
                 if is_image and expect in ("accept", "reject"):
@@ -388,10 +607,35 @@ class Shared(Case):
     def test_orientations(self):
         """Opacity 0 gives the photograph itself: upright, it is its twin up to JPEG's noise."""
         for name in ("Landscape", "Portrait"):
-            twin = Png(self.ok("run", "-m", MODEL, SHARED / ("photos/exif/%s_1.jpg" % name), "-o", "-", "--emit", "overlay", "--opacity", "0").out)
+            twin = Png(
+                self.ok(
+                    "run",
+                    "-m",
+                    MODEL,
+                    SHARED / ("photos/exif/%s_1.jpg" % name),
+                    "-o",
+                    "-",
+                    "--emit",
+                    "overlay",
+                    "--opacity",
+                    "0",
+                ).out
+            )
             for orientation in range(2, 9):
-                turned = Png(self.ok("run", "-m", MODEL, SHARED / ("photos/exif/%s_%d.jpg" % (name, orientation)), "-o", "-",
-                                     "--emit", "overlay", "--opacity", "0").out)
+                turned = Png(
+                    self.ok(
+                        "run",
+                        "-m",
+                        MODEL,
+                        SHARED / ("photos/exif/%s_%d.jpg" % (name, orientation)),
+                        "-o",
+                        "-",
+                        "--emit",
+                        "overlay",
+                        "--opacity",
+                        "0",
+                    ).out
+                )
                 self.assertEqual((turned.width, turned.height), (twin.width, twin.height))
                 differences = []
                 for y in range(100, twin.height, 300):  # the number written in the middle differs

@@ -30,6 +30,7 @@ GOLDEN_NAMES = sorted(p.name.split(".")[0] for p in GOLDEN.glob("*.model.safeten
 
 # ---------------------------------------------------------------- images and tensors, read and written plainly
 
+
 def png_chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -65,13 +66,13 @@ class Png:
         at, packed = 8, b""
         self.palette = None
         while at < len(data):
-            size, kind = struct.unpack(">I4s", data[at:at + 8])
-            body = data[at + 8:at + 8 + size]
-            assert zlib.crc32(kind + body) == struct.unpack(">I", data[at + 8 + size:at + 12 + size])[0]
+            size, kind = struct.unpack(">I4s", data[at : at + 8])
+            body = data[at + 8 : at + 8 + size]
+            assert zlib.crc32(kind + body) == struct.unpack(">I", data[at + 8 + size : at + 12 + size])[0]
             if kind == b"IHDR":
                 self.width, self.height, self.depth, self.color_type = struct.unpack(">IIBB", body[:10])
             elif kind == b"PLTE":
-                self.palette = [tuple(body[i:i + 3]) for i in range(0, size, 3)]
+                self.palette = [tuple(body[i : i + 3]) for i in range(0, size, 3)]
             elif kind == b"IDAT":
                 packed += body
             at += 12 + size
@@ -80,7 +81,7 @@ class Png:
 
     def row(self, y):
         step = self.width * self.channels + 1
-        kind, row = self.raw[y * step], bytearray(self.raw[y * step + 1:(y + 1) * step])
+        kind, row = self.raw[y * step], bytearray(self.raw[y * step + 1 : (y + 1) * step])
         assert kind in (0, 1), kind
         if kind == 1:
             for i in range(self.channels, len(row)):
@@ -96,12 +97,12 @@ def read_npy(path):
     assert data[:8] == b"\x93NUMPY\x01\x00"
     size = struct.unpack("<H", data[8:10])[0]
     assert (10 + size) % 64 == 0
-    header = eval(data[10:10 + size], {}, {})  # our own file: a literal
+    header = eval(data[10 : 10 + size], {}, {})  # our own file: a literal
     assert header["descr"] == "<f4" and header["fortran_order"] is False
     count = 1
     for n in header["shape"]:
         count *= n
-    values = struct.unpack("<%df" % count, data[10 + size:])
+    values = struct.unpack("<%df" % count, data[10 + size :])
     return header["shape"], values
 
 
@@ -125,7 +126,9 @@ def labels_of_logits(shape, values, height, width):
             best, label = None, 0
             for c in range(classes):
                 at = lambda y, x: values[(c * h + y) * w + x]
-                v = (at(y0, x0) * (1 - fx) + at(y0, x1) * fx) * (1 - fy) + (at(y1, x0) * (1 - fx) + at(y1, x1) * fx) * fy
+                v = (at(y0, x0) * (1 - fx) + at(y0, x1) * fx) * (1 - fy) + (
+                    at(y1, x0) * (1 - fx) + at(y1, x1) * fx
+                ) * fy
                 if best is None or v > best:
                     best, label = v, c
             row.append(label)
@@ -136,7 +139,7 @@ def labels_of_logits(shape, values, height, width):
 def read_safetensors(path):
     data = Path(path).read_bytes()
     size = struct.unpack("<Q", data[:8])[0]
-    return json.loads(data[8:8 + size]), bytearray(data[8 + size:])
+    return json.loads(data[8 : 8 + size]), bytearray(data[8 + size :])
 
 
 def write_safetensors(path, header, body):
@@ -147,9 +150,10 @@ def write_safetensors(path, header, body):
 
 # ---------------------------------------------------------------- JSON and its documentation
 
+
 def json_keys(value, free=(), path=""):
-    """The keys of a JSON value as docs/json.md writes them: a.b, list[].c. What lies below the keys in `free` is a file's
-    own and not looked at."""
+    """The keys of a JSON value as docs/json.md writes them: a.b, list[].c. What lies below the keys in `free` is a
+    file's own and not looked at."""
     if path in free or not isinstance(value, (dict, list)):
         return {path}
     if isinstance(value, list):
@@ -162,13 +166,14 @@ def json_keys(value, free=(), path=""):
 def documented_keys(section):
     """The keys in the table of a section of docs/json.md."""
     text = (SOURCE / "docs/json.md").read_text()
-    body = re.search(r"^## %s\n(.*?)(?=^## |\Z)" % re.escape(section), text, re.M | re.S).group(1)
+    body = re.search(r"^##+ %s\n(.*?)(?=^##|\Z)" % re.escape(section), text, re.M | re.S).group(1)
     keys = re.findall(r"^\| `([^`]+)` \|", body, re.M)
     assert len(keys) == len(set(keys)), "a key stands twice"
     return set(keys)
 
 
 # ---------------------------------------------------------------- running
+
 
 class Result:
     def __init__(self, code, out, err, seconds, usage):
@@ -190,8 +195,15 @@ def lemore(*arguments, stdin=None, env=None, cwd=None, stdout=None, through=(), 
     environment.update(env or {})
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.time()
-        child = subprocess.Popen([*through, LEMORE, *map(str, arguments)], stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                                 stdout=stdout or out, stderr=err, env=environment, cwd=cwd, preexec_fn=prepare)
+        child = subprocess.Popen(
+            [*through, LEMORE, *map(str, arguments)],
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=stdout or out,
+            stderr=err,
+            env=environment,
+            cwd=cwd,
+            preexec_fn=prepare,
+        )
         if stdin is not None:
             try:
                 child.stdin.write(stdin)
@@ -244,14 +256,16 @@ class Case(unittest.TestCase):
         """A folder on a disk of its own, soon full."""
         small = self.folder / "small"
         small.mkdir()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dk" % kilobytes, "tmpfs", str(small)], capture_output=True)
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=%dk" % kilobytes, "tmpfs", str(small)], capture_output=True
+        )
         if mounted.returncode != 0:
             self.skipTest("no right to mount a small file system")
         self.addCleanup(subprocess.run, ["umount", str(small)], check=True)
         return small
 
     def whole(self, folder, calm):
-        """What is in the folder is what an undisturbed run wrote, byte for byte; half-written files keep hidden names."""
+        """What is in the folder is what an undisturbed run wrote, byte for byte; half-written files have hidden names."""
         names = self.files(folder)
         for name in names:
             if not re.fullmatch(r"\.lemore-.+-\d+-\d+\.part", name):
