@@ -71,8 +71,8 @@ def say_notes(args, trained):
 
 
 def plain_figures(value, depth=0):
-    """Measured figures of a checkpoint as JSON has them: tensors and numpy numbers become numbers, what is no number
-    (NaN, the score of a class that was not there) null, and what is no figure at all is left out."""
+    """Measured figures of a checkpoint as JSON has them: tensors and numpy numbers become numbers, NaN
+    (the score of a class that was not there) becomes null, and whatever is not a figure is left out."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, float):

@@ -44,7 +44,7 @@ void describe(Call& call, PackKeys& a) {
 }
 
 /// Attention of one head: y = softmax over keys of (q k^T), times v. A factor of the scores, 1 / sqrt(dim), belongs into
-/// q or the weights that make it. Keys are worked off in tiles with a running maximum and sum: the memory needed does not
+/// q or the weights that make it. Keys are taken in tiles with a running maximum and sum: the memory needed does not
 /// depend on their number.
 ///
 /// Shapes    q [queries, dim] and y [queries, value_dim] with row strides; packed as PackKeys writes it. scratch:

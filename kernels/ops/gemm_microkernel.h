@@ -7,7 +7,7 @@
 namespace lemore::kernels::LEMORE_ISA_NAME {
 
 /// A Gemm whose lhs rows are `runs` pieces of k values, `run_stride` apart (the stem's three image rows), and whose
-/// sums may come from and go to a buffer instead of dst, when k is worked off in blocks.
+/// sums may come from and go to a buffer instead of dst, when k is split in blocks.
 struct Product {
   const Gemm* gemm;
   size_t k, runs, run_stride;

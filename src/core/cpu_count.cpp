@@ -19,7 +19,7 @@ struct Quota {
   long long quota = 0, period = 0;
 };
 
-/// Reads up to two numbers of a file; 0 for what is no number ("max") or not there.
+/// Reads up to two numbers of a file; 0 for one that is missing or not a number ("max").
 Quota read_numbers(const char* path) noexcept {
   Quota result;
   if (std::FILE* file = std::fopen(path, "r")) {

@@ -21,7 +21,7 @@ class FileBytes {
   ~FileBytes();
 
   /// Maps a regular file read-only.
-  /// Errors    io_error (the system's words; also for what is no regular file), invalid_file when it is empty.
+  /// Errors    io_error (the system's words; also unless it is a regular file), invalid_file when it is empty.
   static Result<FileBytes> map(const std::string& path);
   /// Reads a regular file into memory aligned to k_alignment.
   /// Errors    as map; invalid_file beyond `max_bytes`; out_of_memory.

@@ -1,5 +1,5 @@
-/* The C API from C99, as a program would use it: c_api_test MODEL CLASSIFIER. Ends with "all checks passed" or with the
- * first check that failed. */
+/* The C API from C99, as a program would use it: c_api_test MODEL CLASSIFIER. Ends with exit code 0 and the number of
+ * checks, or with 1 at the first check that failed. */
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>

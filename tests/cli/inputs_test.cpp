@@ -75,7 +75,7 @@ TEST_CASE("our own pictures are not inputs again", "[inputs]") {
         Strings{"a.jpg", "a.labels.png", "b.overlay.png.jpg", "c.overlay.jpg", "d.labels.jpg"});
 }
 
-TEST_CASE("what is no file is passed over when it is found, and read when it is named", "[inputs]") {
+TEST_CASE("pipes and the like are passed over when found, and read when named", "[inputs]") {
   const TemporaryFolder folder;
   folder.file("a.png");
   REQUIRE(::mkfifo((folder / "b.png").c_str(), 0600) == 0);

@@ -108,7 +108,7 @@ TEST_CASE("uncertain pixels are not painted", "[pictures]") {
   CHECK(pixel(decoded(png), 0, 2) == palette.overlay[1]);
 }
 
-TEST_CASE("a label map may hold values that are no class", "[pictures]") {
+TEST_CASE("a label map may hold values without a class", "[pictures]") {
   const Bytes labels = {0, 2, 11, 255};
   Bytes png;
   REQUIRE(encode_labels({{1, 4}, labels.data()}, Palette(k_classes), png).ok());

@@ -141,7 +141,7 @@ TEST_CASE("queries of attention, and keys when they are packed, can be split", "
   });
 }
 
-TEST_CASE("what is no number or infinite in attention", "[kernels][attention]") {
+TEST_CASE("NaN and infinities in attention", "[kernels][attention]") {
   for_each_table([](const KernelTable& table) {
     const Sizes s = {30, 280, 4, 6};
     const auto is_nan_row = [&](const Problem& p, std::size_t row) {

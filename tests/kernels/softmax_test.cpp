@@ -65,7 +65,7 @@ TEST_CASE("softmax of each pixel", "[kernels][softmax]") {
   });
 }
 
-TEST_CASE("softmax of what is no number or infinite", "[kernels][softmax]") {
+TEST_CASE("softmax of NaN and infinities", "[kernels][softmax]") {
   for_each_table([](const KernelTable& table) {
     for (const std::size_t c : {std::size_t{3}, 2 * table.lanes + 1, 4 * table.lanes}) {
       for (const std::size_t at : {std::size_t{0}, c - 1}) {
