@@ -151,23 +151,68 @@ TEST_CASE("BMP: bottom row first, padded rows", "[codec]") {
   CHECK(pixels_of(image) == std::vector<int>{9, 8, 7, 12, 11, 10, 3, 2, 1, 6, 5, 4});
 }
 
+TEST_CASE("BMP with a palette: every entry counts, behind the short header of OS/2 too", "[codec]") {
+  const auto file = [](std::size_t header, unsigned bits, std::size_t entries, const Bytes& row) {
+    const std::size_t entry = header == 12 ? 3 : 4, pixels_at = 14 + header + entries * entry;
+    Bytes bmp(pixels_at, 0);
+    bmp[0] = 'B', bmp[1] = 'M', bmp[14] = static_cast<std::uint8_t>(header);
+    bmp[10] = static_cast<std::uint8_t>(pixels_at), bmp[11] = static_cast<std::uint8_t>(pixels_at >> 8);
+    const auto width = static_cast<std::uint8_t>(row.size() * 8 / bits);
+    const std::size_t wide = header == 12 ? 2 : 4;  // bytes of width and height
+    bmp[18] = width, bmp[18 + wide] = 1, bmp[18 + 2 * wide] = 1, bmp[20 + 2 * wide] = static_cast<std::uint8_t>(bits);
+    for (std::size_t i = 0; i < entries; ++i) {
+      bmp[14 + header + entry * i] = static_cast<std::uint8_t>(i);             // blue
+      bmp[14 + header + entry * i + 1] = static_cast<std::uint8_t>(255 - i);   // green
+      bmp[14 + header + entry * i + 2] = static_cast<std::uint8_t>(i ^ 0x55);  // red
+    }
+    bmp.insert(bmp.end(), row.begin(), row.end());
+    return bmp;
+  };
+  const auto color = [](int i) { return std::vector<int>{i ^ 0x55, 255 - i, i}; };
+  const auto colors = [&](const std::vector<int>& indices) {
+    std::vector<int> all;
+    for (const int i : indices) {
+      const std::vector<int> one = i < 0 ? std::vector<int>(3, 0) : color(i);
+      all.insert(all.end(), one.begin(), one.end());
+    }
+    return all;
+  };
+  Image image;
+  for (const std::size_t header : {12, 40, 124}) {
+    INFO("a header of " << header << " bytes");
+    REQUIRE(decode(file(header, 8, 256, {0, 251, 252, 255}), image).ok());
+    CHECK(pixels_of(image) == colors({0, 251, 252, 255}));
+    REQUIRE(decode(file(header, 4, 16, {0x0C, 0xDF, 0, 0}), image).ok());
+    CHECK(pixels_of(image) == colors({0, 12, 13, 15, 0, 0, 0, 0}));
+    REQUIRE(decode(file(header, 1, 2, {0xA0, 0, 0, 0}), image).ok());
+    std::vector<int> bits(32, 0);
+    bits[0] = bits[2] = 1;
+    CHECK(pixels_of(image) == colors(bits));
+    REQUIRE(decode(file(header, 8, 3, {2, 3, 255, 0}), image).ok());
+    CHECK(pixels_of(image) == colors({2, -1, -1, 0}));  // beyond the palette: black
+    CHECK(decode(file(header, 8, 0, {0, 0, 0, 0}), image).message() == "damaged BMP: no valid palette");
+    CHECK(decode(file(header, 8, 257, {0, 0, 0, 0}), image).message() == "damaged BMP: no valid palette");
+    CHECK(decode(file(header, 2, 4, {0, 0, 0, 0}), image).message() == "damaged BMP: 2 bits a pixel");
+  }
+}
+
 TEST_CASE("pictures are written as JPEG, in the colours they have as PNG", "[codec]") {
   static const std::array<std::uint8_t, 3> palette[] = {{10, 200, 30}, {250, 0, 90}};
-  for (const PngKind kind : {PngKind::gray, PngKind::indexed, PngKind::rgb}) {
-    PngPicture picture;
+  for (const PictureKind kind : {PictureKind::gray, PictureKind::indexed, PictureKind::rgb}) {
+    PictureRows picture;
     picture.kind = kind;
     picture.size = {16, 21};
     picture.palette = palette;
     picture.palette_size = 2;
     picture.context = &picture;
     picture.fill_row = [](void* context, int y, std::uint8_t* row) {
-      const auto& self = *static_cast<const PngPicture*>(context);
+      const auto& self = *static_cast<const PictureRows*>(context);
       for (int x = 0; x < self.size.width; ++x) {
         const int place = y / 8;  // two flat bands: the error of the transform is small
-        if (self.kind == PngKind::rgb) {
+        if (self.kind == PictureKind::rgb) {
           for (std::size_t c = 0; c < 3; ++c) row[3 * x + c] = palette[place][c];
         } else {
-          row[x] = static_cast<std::uint8_t>(self.kind == PngKind::gray ? 200 * place + 20 : place);
+          row[x] = static_cast<std::uint8_t>(self.kind == PictureKind::gray ? 200 * place + 20 : place);
         }
       }
     };
@@ -183,7 +228,7 @@ TEST_CASE("pictures are written as JPEG, in the colours they have as PNG", "[cod
     const std::vector<int> expected = pixels_of(as_png), got = pixels_of(as_jpeg);
     for (std::size_t i = 0; i < got.size(); ++i) REQUIRE(std::abs(got[i] - expected[i]) <= 6);
   }
-  PngPicture huge;
+  PictureRows huge;
   huge.size = {1, 65501};
   Bytes bytes;
   CHECK(encode_jpeg(huge, bytes).message() == "a JPEG has at most 65500 pixels a side, the picture has 65501x1");

@@ -56,13 +56,13 @@ Confusion matrix(const std::vector<std::vector<std::uint64_t>>& rows) {
 
 std::string text_of(const Bytes& bytes) { return std::string(bytes.begin(), bytes.end()); }
 
-Bytes label_png(Size size, const Bytes& values, PngKind kind) {
+Bytes label_png(Size size, const Bytes& values, PictureKind kind) {
   static const std::vector<Rgb> palette(256, Rgb{9, 8, 7});  // one colour: only the places tell the classes apart
   struct Source {
     const Bytes& values;
     std::size_t width;
   } source{values, static_cast<std::size_t>(size.width)};
-  PngPicture picture;
+  PictureRows picture;
   picture.kind = kind;
   picture.size = size;
   picture.palette = palette.data();
@@ -114,7 +114,7 @@ struct DataSet {
 
   void add(const std::string& stem, Size size, const std::string& png, const Bytes& labels) const {
     folder.file("images/" + stem + ".png", png);
-    folder.file("labels/" + stem + ".png", text_of(label_png(size, labels, PngKind::gray)));
+    folder.file("labels/" + stem + ".png", text_of(label_png(size, labels, PictureKind::gray)));
   }
   std::vector<Pair> pairs() const {
     Result<PairList> list = find_pairs(folder / "images", folder / "labels", false);
@@ -517,7 +517,7 @@ TEST_CASE("a label map translates values and colours", "[eval]") {
 
 TEST_CASE("annotations are read as values, never as colours", "[eval]") {
   const Bytes values = {0, 1, 2, 3, 200, 255};
-  for (const PngKind kind : {PngKind::gray, PngKind::indexed}) {
+  for (const PictureKind kind : {PictureKind::gray, PictureKind::indexed}) {
     const Bytes png = label_png({2, 3}, values, kind);
     Image image;
     require_ok(decode_label_png(png.data(), png.size(), DecodeLimits(), image));
@@ -536,7 +536,7 @@ TEST_CASE("annotations are read as values, never as colours", "[eval]") {
                 {"not a PNG"});
   DecodeLimits small;
   small.max_pixels = 5;
-  const Bytes png = label_png({2, 3}, values, PngKind::gray);
+  const Bytes png = label_png({2, 3}, values, PictureKind::gray);
   require_error(decode_label_png(png.data(), png.size(), small, image), StatusCode::invalid_file, {"3x2"});
 }
 
@@ -593,11 +593,11 @@ TEST_CASE("a pair that fails is told, and counts for nothing", "[eval]") {
   const DataSet data(6);
   const Confusion whole = data.run(1).counts;
   const Bytes few(20 * 30, 0);
-  data.folder.file("labels/02.png", text_of(label_png({20, 30}, few, PngKind::gray)));  // not the image's size
+  data.folder.file("labels/02.png", text_of(label_png({20, 30}, few, PictureKind::gray)));  // not the image's size
   Bytes odd(20 * 67, 1);
   odd[70] = 99;
   data.folder.file("labels/03.png",
-                   text_of(label_png({20, 58}, Bytes(odd.begin(), odd.begin() + 20 * 58), PngKind::indexed)));
+                   text_of(label_png({20, 58}, Bytes(odd.begin(), odd.begin() + 20 * 58), PictureKind::indexed)));
   const std::vector<Pair> pairs = data.pairs();
   std::vector<Evaluator> evaluators = data.evaluators(1);
   require_error(evaluators[0].evaluate(pairs[2]), StatusCode::invalid_shape,

@@ -25,6 +25,16 @@ TEST_CASE("one_line shows what a terminal would act on", "[report]") {
   CHECK(one_line(std::string("a\0b", 3)) == "a\\x00b");
 }
 
+TEST_CASE("columns are counted as a terminal shows them", "[report]") {
+  CHECK(text_columns("Straße") == 6);
+  CHECK(text_columns("道路") == 4);
+  CHECK(text_columns("보도") == 4);
+  CHECK(text_columns("e\xCC\x81t\xC3\xA9") == 3);  // an accent of its own, and one with its letter
+  CHECK(text_columns("\xFF\xFE") == 2);
+  CHECK(padded("道路", 6) == "道路  ");
+  CHECK(padded("道路", 3) == "道路");
+}
+
 TEST_CASE("JSON is readable and safe to print", "[report]") {
   const Json json = {{"a\x1B", "\xC2\x9B\x7F\xFF"}, {"list", {1, 2}}};
   const std::string text = json_text(json, -1);
@@ -51,6 +61,10 @@ TEST_CASE("JSON of a weight file as people read it", "[report]") {
         "  stages\n"
         "    1: channels 16, down (kernel 3), blocks none\n"
         "    2: channels 40, blocks (k 5)\n");
+  CHECK(readable_json(Json::parse(R"([{"name": "道路", "iou": 1}, {"name": "sky", "iou": 2}])"), 0) ==
+        "name  iou\n"
+        "道路    1\n"
+        "sky     2\n");
   std::string deep = "1";
   for (int i = 0; i < 200; ++i) deep = "{\"a\": [" + deep + ", {}]}";
   CHECK(readable_json(Json::parse(deep), 0).size() < 5000);

@@ -27,7 +27,7 @@ inline lemore::cli::Image gradient(int height, int width) {
 }
 
 inline std::vector<std::uint8_t> as_png(const lemore::cli::Image& image) {
-  lemore::cli::PngPicture picture;
+  lemore::cli::PictureRows picture;
   picture.size = image.size;
   picture.context = const_cast<lemore::cli::Image*>(&image);
   picture.fill_row = [](void* context, int y, std::uint8_t* row) {

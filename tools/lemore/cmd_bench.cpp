@@ -14,7 +14,6 @@
 #include "image_io/decode.h"
 #include "lemore/session.h"
 #include "options.h"
-#include "readable_json.h"
 #include "report.h"
 
 namespace lemore::cli {
@@ -42,11 +41,12 @@ What a run begins and ends with (--output), all of it in memory:
   labels   the same tensor -> the label map at the network's input size
   image    the bytes of an image file -> the bytes of an overlay PNG: decode, resize, network, label map, encode
 
-How to read the result: median, min and p95 (19 of 20 runs were faster) are of --runs runs after --warmup others; look at
-the median, and at min where the machine was busy. loading is reading the weight file, planning is making the session;
-neither is part of a run. GFLOP/s counts two operations for each MAC of the network (as `lemore info` counts them) over
-the whole run. The peak is measured first, on as many threads: multiply-adds of that instruction set in registers, so
-nothing can be faster than 100 % of it. Convolutions with few channels are held up by memory and stay far below.
+How to read the result: median, min and p95 (19 of 20 runs were faster) are of --runs runs after --warmup others; look
+at the median, and at min where the machine was busy. loading is reading the weight file, planning is making the
+session; neither is part of a run. GFLOP/s counts two operations for each MAC of the network (as `lemore info` counts
+them) over the whole run. The peak is measured first, on as many threads: multiply-adds of that instruction set in
+registers, so nothing can be faster than 100 % of it. Convolutions with few channels are held up by memory and stay far
+below.
 docs/json.md describes the keys that --json prints.)";
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
@@ -302,6 +302,7 @@ int bench(const BenchOptions& options) {
 
   const std::string text = options.json ? json_text(as_json(options, *session, *workload, measured))
                                         : as_text(options, *session, *workload, measured);
+  if (!workload->image_warning().empty()) print_warning(options.image, workload->image_warning());
   const Status status = write_stdout(text);
   return status.ok() ? k_exit_ok : fail(status);
 }

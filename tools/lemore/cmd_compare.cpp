@@ -55,11 +55,11 @@ struct StageResult {
 
 struct Observation {
   std::vector<StageResult>* stages;
-  bool replaces;  ///< the first run: the recording takes the place of what was computed
+  bool replaces;  ///< in the first run: each recorded tensor replaces the computed one
   Status status;
 };
 
-/// Channels and pixels of a stage of this shape (channels last), or false where the reference's shape is another.
+/// Channels and pixels of a stage of this shape (channels last), or false where the reference has another shape.
 bool match_shapes(const Shape& nhwc, const Shape& reference, std::size_t& channels, std::size_t& pixels) {
   const int rank = nhwc.rank();
   if (rank < 1) return false;
@@ -69,7 +69,7 @@ bool match_shapes(const Shape& nhwc, const Shape& reference, std::size_t& channe
   if (reference.rank() == 4) {
     return reference[0] == 1 && reference[1] == channels && reference[2] == height && reference[3] == width;
   }
-  if (reference.rank() == 3) {  // no map: a list of vectors, [1, count, length]
+  if (reference.rank() == 3) {  // a list of vectors instead of a map, [1, count, length]
     return reference[0] == 1 && reference[1] == channels && reference[2] == pixels;
   }
   return reference.elements() == channels && pixels == 1 && reference[reference.rank() - 1] == channels;
@@ -101,7 +101,8 @@ void observe(void* context, std::string_view name, const Shape& nhwc, float* ele
   }
 }
 
-/// Runs once with every recorded tensor observed. Errors: those of run, a shape that differs, a tensor that never came.
+/// Runs once with every recorded tensor observed. Errors: those of run, a shape that differs, a recorded tensor that
+/// the run lacks.
 Status observed_run(Session& session, const TensorView& input, std::vector<StageResult>& stages, bool replaces) {
   Observation observation{&stages, replaces, Status()};
   for (StageResult& stage : stages) stage.was_seen = false;
@@ -113,7 +114,7 @@ Status observed_run(Session& session, const TensorView& input, std::vector<Stage
   for (StageResult& stage : stages) {
     if (stage.was_seen) continue;
     if (stage.name != "output") return Status(StatusCode::not_found, "the model did not compute `" + stage.name + "`");
-    Observation last{&stages, false, Status()};  // the output is also in the session's hands
+    Observation last{&stages, false, Status()};  // the session gives the output anyway
     const TensorView logits = session.logits();
     observe(&last, "output", logits.shape, const_cast<float*>(logits.f32()));
     if (!last.status.ok()) return last.status;

@@ -21,6 +21,7 @@
 #include "progress.h"
 #include "render/pictures.h"
 #include "report.h"
+#include "run/inputs.h"
 #include "run/manifest.h"
 
 namespace lemore::cli {
@@ -49,20 +50,21 @@ constexpr const char* k_examples = R"(Examples:
   lemore eval -m MODEL --images DIR --labels DIR --json                     JSON instead of the table
   lemore eval -m MODEL --images DIR --labels DIR --worst 10 --out worst     photo / truth / prediction of the ten worst
   lemore eval -m MODEL --images DIR --labels DIR --shard 0/4 --save-confusion part0.json
-  lemore eval --merge part*.json                                            the exact result of the whole, all parts checked
-  lemore eval -m MODEL --images leftImg8bit/val --labels gtFine/val --recursive --pair '{}_leftImg8bit.png={}_gtFine_labelTrainIds.png'
+  lemore eval --merge part*.json                                            the exact result of the whole
+  lemore eval -m MODEL --images leftImg8bit/val --labels gtFine/val --recursive \
+      --pair '{}_leftImg8bit.png={}_gtFine_labelTrainIds.png'               Cityscapes
   lemore eval -m MODEL --images DIR --labels DIR --label-map masks.json     labels in colours, 0/255 masks and the like
 
-Images and labels are matched by name without ending (images/a/b.jpg, labels/a/b.png), or as --pair says, and have the same size.
-Labels are PNGs, gray of 1 to 8 bits or indexed; their values count as they stand: class = value - the model's annotation
-offset; its ignore label, and values below the offset, do not count. With --label-map FILE a JSON file says what
-values (gray of 1 to 16 bits or indexed) or colours mean, each by a class's name, its index or "ignore":
+Images and labels are matched by name without ending (images/a/b.jpg, labels/a/b.png), or as --pair says, and have the
+same size. Labels are PNGs, gray of 1 to 8 bits or indexed, whose values are taken as stored: class = value - the
+model's annotation offset; its ignore label, and values below the offset, do not count. With --label-map FILE a JSON
+file says what values (gray of 1 to 16 bits or indexed) or colours mean, each by a class's name, its index or "ignore":
   {"values": {"0": "background", "255": "object", "7": "ignore"}, "default": "ignore"}
   {"colors": {"#804080": "road", "0,0,0": 3}}                        without "default", what is not listed is an error
-IoU is hits / (truth + predicted - hits), accuracy hits / truth, share truth / all labelled pixels. Classes in neither truth nor
-prediction are left out of the means, as MMSegmentation has it ('-' in the table, null in JSON). The mIoU of a single
-image is over the classes in it. Any --jobs, --threads or split into shards gives the same result. The keys of the JSON
-are in docs/json.md.
+IoU is hits / (truth + predicted - hits), accuracy hits / truth, share truth / all labelled pixels. Classes in neither
+truth nor prediction are left out of the means, as MMSegmentation has it ('-' in the table, null in JSON). The mIoU of a
+single image is over the classes in it. Any --jobs, --threads or split into shards gives the same result. The keys of
+the JSON are in docs/json.md.
 Exit code: 0 done, 1 failed, 2 wrong usage, 3 some images failed (--keep-going).)";
 
 /// The file that an option names is checked before hours of work: its folder can be written to, and it is not an input.
@@ -113,7 +115,7 @@ int merge(const EvalOptions& options) {
     Result<SavedCounts> part = read_saved_counts(path);
     if (!part.ok()) return fail(part.status());
     if (part->part.failed > 0)
-      print_warning(path, std::to_string(part->part.failed) + " images failed and are not in its counts");
+      print_warning(path, counted(part->part.failed, "image") + " failed and not in its counts");
     parts.push_back(std::move(*part));
   }
   const Result<SavedCounts> sum = merge_counts(parts, options.merge);
@@ -222,6 +224,7 @@ int evaluate(const EvalOptions& options) {
 
   Result<PairList> found = find_pairs(options.images, options.labels, batch.recursive, pattern ? &*pattern : nullptr);
   if (!found.ok()) return fail(found.status());
+  tell_passed_over(found->special);
   if (found->passed_over > 0) {
     print_warning(options.images, std::to_string(found->passed_over) +
                                       " of its images left out: not called as --pair " + options.pair + " says");
@@ -265,7 +268,7 @@ int evaluate(const EvalOptions& options) {
   if (const Status status = put_result(options, result); !status.ok()) return fail(status);
   const std::size_t failed = evaluation.failed + found->strays.size();
   if (failed == 0) return k_exit_ok;
-  print_error(std::to_string(failed) + " of " + std::to_string(pairs.size() + found->strays.size()) + " images failed");
+  print_error(std::to_string(failed) + " of " + counted(pairs.size() + found->strays.size(), "image") + " failed");
   return k_exit_some_failed;
 }
 

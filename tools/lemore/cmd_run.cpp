@@ -60,29 +60,27 @@ NAME.confidence.png (gray, 0..255 = 0..1), NAME.json, NAME.logits.npy (float32 [
 colour and legend; labels and the rest keep all classes.
 labels.png and color.png look alike on purpose: the values of labels.png are class numbers, and its palette has the
 colours of the data set so that a viewer shows them; color.png has no values, only those colours. The overlay has
-colours that are easy to tell apart (--palette). --min-confidence leaves pixels out of overlay, colour and legend; with
---ignore-uncertain out of labels.png and NAME.json too.
+colours that people tell apart, colour-blind people too, and that fit street scenes (--palette).
+--min-confidence leaves pixels out of overlay, colour and legend; with --ignore-uncertain out of labels.png and
+NAME.json too.
 
 Names: with one input OUT is a file, otherwise (or where it ends in / or exists as one) a folder. As a file, OUT is
-exactly what one kind of output is called; with several kinds OUT loses a picture's ending (.png, .jpg; other dots belong
-to the name) and takes the endings above. OUT.jpg makes overlay and colour JPEGs; labels and confidence are always PNGs,
-since JPEG changes values. In a folder, images that differ only by their ending keep it (a.jpg.labels.png,
+exactly what one kind of output is called; with several kinds OUT loses a picture's ending (.png, .jpg; other dots
+belong to the name) and takes the endings above. OUT.jpg makes overlay and colour JPEGs; labels and confidence are
+always PNGs, since JPEG changes values. In a folder, images that differ only by their ending keep it (a.jpg.labels.png,
 a.png.labels.png), and images of the same name from different folders go to sub-folders named after those.
 
-A folder's images are its files that end in .jpg .jpeg .png .bmp .ppm .pgm .pbm and the like; what a file is, its content
-says. Hidden files are not searched for, pipes and devices are passed over unless they are named.
+A folder's images are its files that end in .jpg .jpeg .png .bmp .ppm .pgm .pbm .webp .tif and the like; the content
+decides what a file is, not the name. Hidden files are not searched for, pipes and devices are passed over unless named.
 
 --resume skips an image whose outputs are all there, unless it is newer than they are. With --manifest it also sees
 another model, other options, or an image that was replaced by an older one, and does those images again.
 SIGINT or SIGTERM ends a run after the image under way; a second one at once. Either way no output is left half-written.
 Exit code: 0 all done, 1 failed, 2 wrong usage, 3 some failed (--keep-going), 128 + N ended by signal N.)";
 
-/// Every image takes this much memory on its way, whatever it is made into: three bytes of pixels, as much again while it
-/// is turned upright or for what is encoded of it, and its label.
+/// Every image takes this much memory on its way, whatever it is made into: three bytes of pixels, as much again while
+/// it is turned upright or for what is encoded of it, and its label.
 constexpr std::uint64_t k_bytes_a_pixel = 7;
-
-/// Found files that are passed over are named one by one up to this many.
-constexpr std::size_t k_most_notes = 5;
 
 /// Where outputs go: a file for one input, else a folder.
 Result<OutputNames> choose_names(const RunOptions& options, const OutputKinds& kinds, bool is_single) {
@@ -148,12 +146,8 @@ Status check_manifest(const std::string& manifest, const std::vector<Input>& inp
                  : Status();
 }
 
-/// Says what was found but is not read, and what is named more than once.
-void tell_passed_over(const std::vector<std::string>& passed_over, const std::vector<std::string>& repeats) {
-  for (std::size_t i = 0; i < std::min(passed_over.size(), k_most_notes); ++i)
-    print_error("note: passed over " + passed_over[i]);
-  if (passed_over.size() > k_most_notes)
-    print_error("note: passed over " + std::to_string(passed_over.size() - k_most_notes) + " more of this kind");
+/// Says what is named more than once.
+void tell_repeats(const std::vector<std::string>& repeats) {
   if (repeats.size() == 1) {
     print_error("note: " + repeats[0] + " is named more than once and done once");
   } else if (!repeats.empty()) {
@@ -210,10 +204,6 @@ int run_exit_code(const RunSummary& summary, bool keep_going) {
   if (!summary.fatal.ok()) return k_exit_failure;
   if (summary.failed > 0) return keep_going ? k_exit_some_failed : k_exit_failure;
   return k_exit_ok;
-}
-
-std::string counted(std::size_t count, const char* what) {
-  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
 /// "12 images in 3.41 s: out/ (2 skipped, they were done)".
@@ -362,7 +352,8 @@ int run(RunOptions options) {
     const Status status = check_manifest(options.manifest, inputs->inputs, *names, *kinds, options.model);
     if (!status.ok()) return fail_usage(status.message());
   }
-  tell_passed_over(inputs->passed_over, repeats);
+  tell_passed_over(inputs->passed_over);
+  tell_repeats(repeats);
   if (shard->count > 1) {
     std::vector<Input> mine;
     for (std::size_t i = 0; i < inputs->inputs.size(); ++i) {

@@ -1,5 +1,8 @@
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -87,6 +90,15 @@ void refuse_empty_values(CLI::App& app) {
   }
 }
 
+/// Standard streams that were closed (`lemore ... >&-`) are opened, so that no other file gets their numbers: an image
+/// could be written over by a message. Each is opened the wrong way round, so that using it is still an error.
+void open_closed_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) != -1 || errno != EBADF) continue;
+    (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);  // gets the lowest free number, this one
+  }
+}
+
 int run(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of write, told like any other
   ::signal(SIGXFSZ, SIG_IGN);  // so is a file beyond ulimit -f
@@ -120,6 +132,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_closed_streams();
   try {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {

@@ -188,4 +188,8 @@ std::string with_commas(std::uint64_t value) {
   return digits;
 }
 
+std::string counted(std::uint64_t count, const char* what) {
+  return with_commas(count) + " " + what + (count == 1 ? "" : "s");
+}
+
 }  // namespace lemore::cli

@@ -63,6 +63,8 @@ std::string thread_count(int threads);
 
 /// "12345678" as "12,345,678".
 std::string with_commas(std::uint64_t value);
+/// "1 image", "1,200 images".
+std::string counted(std::uint64_t count, const char* what);
 
 // Each command adds itself and, when it is the one that is called, sets `exit_code`.
 void add_run_command(CLI::App& app, int& exit_code);

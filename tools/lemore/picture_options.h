@@ -10,7 +10,7 @@
 
 namespace lemore::cli {
 
-/// What `run` is told about the pictures it paints.
+/// The options of the pictures that `run` paints.
 struct PictureOptions {
   double opacity = 0.5;
   bool outlines = false, legend = false;
@@ -21,14 +21,14 @@ struct PictureOptions {
 };
 void add_picture_options(CLI::App& command, PictureOptions& options);
 
-/// Options that need what the others give. Errors: invalid_argument.
+/// Checks options that need others. Errors: invalid_argument.
 Status check_picture_options(const PictureOptions& options);
 
 /// The colours of the model's classes, and which of them are painted. Errors: invalid_argument (an unknown class).
 Result<Palette> choose_palette(const PictureOptions& options, const Model& model);
 
-/// The value of uncertain pixels in the label map: the model's ignore value where it is no class, else 255; -1: they keep
-/// their class. Errors: invalid_argument (256 classes leave no value free).
+/// The value of uncertain pixels in the label map: the model's ignore value where it is no class, else 255; -1: they
+/// keep their class. Errors: invalid_argument (256 classes leave no value free).
 Result<int> choose_uncertain_label(const PictureOptions& options, const Model& model);
 
 /// The first option given that has no meaning for a video, or null.

@@ -50,7 +50,7 @@ void Progress::step(std::string_view name, std::string_view note) {
   ++done_;
   if (style_ == Style::plain) {
     std::fprintf(stderr, "[%zu/%zu] %s%s%s\n", done_, total_, one_line(name).c_str(), note.empty() ? "" : ": ",
-                 std::string(note).c_str());
+                 one_line(note).c_str());
   }
   if (style_ != Style::bar || total_ < 2) return;
   const Clock::time_point now = Clock::now();

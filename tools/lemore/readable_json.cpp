@@ -118,13 +118,4 @@ std::string lines_of(const Json& json, std::size_t indent, int depth) {
 
 std::string readable_json(const Json& json, std::size_t indent) { return lines_of(json, indent, 0); }
 
-std::size_t text_columns(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-std::string padded(const std::string& text, std::size_t columns) {
-  const std::size_t used = text_columns(text);
-  return used < columns ? text + std::string(columns - used, ' ') : text;
-}
-
 }  // namespace lemore::cli

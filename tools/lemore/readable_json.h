@@ -10,10 +10,4 @@ namespace lemore::cli {
 /// nothing in it reaches a terminal unescaped (one_line).
 std::string readable_json(const nlohmann::ordered_json& json, std::size_t indent);
 
-/// Cells of UTF-8 text that `text` takes on a terminal, where every character takes one.
-std::size_t text_columns(const std::string& text);
-
-/// `text` and spaces up to `columns`.
-std::string padded(const std::string& text, std::size_t columns);
-
 }  // namespace lemore::cli

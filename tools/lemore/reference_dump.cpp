@@ -25,7 +25,7 @@ Result<ReferenceDump> ReferenceDump::open(const std::string& path) {
     if (tensor.view.dtype != DType::f32) {
       return wrong("tensor `" + tensor.name + "`: expected F32, got " + dtype_name(tensor.view.dtype));
     }
-    Result<Tensor> copy = Tensor::copy_of(tensor.view);  // the file may have it on any byte
+    Result<Tensor> copy = Tensor::copy_of(tensor.view);  // in the file it may be unaligned
     if (!copy.ok()) return copy.status();
     if (is_input) {
       has_input = true;

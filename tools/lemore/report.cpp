@@ -1,6 +1,8 @@
 #include "report.h"
 
+#include <locale.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -52,6 +54,26 @@ std::string one_line(std::string_view text) {
     text.remove_prefix(c.bytes);
   }
   return line;
+}
+
+std::size_t text_columns(std::string_view text) {
+  // wcwidth knows the widths only in a locale of UTF-8. Where there is none, every character counts as one column.
+  static const locale_t utf8 = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  const locale_t before = utf8 == nullptr ? nullptr : ::uselocale(utf8);
+  std::size_t columns = 0;
+  while (!text.empty()) {
+    const Utf8Character c = first_character(text);
+    const int width = utf8 != nullptr && c.is_valid ? ::wcwidth(static_cast<wchar_t>(c.character)) : 1;
+    columns += static_cast<std::size_t>(width < 0 ? 1 : width);
+    text.remove_prefix(c.bytes);
+  }
+  if (before != nullptr) ::uselocale(before);
+  return columns;
+}
+
+std::string padded(const std::string& text, std::size_t columns) {
+  const std::size_t used = text_columns(text);
+  return used < columns ? text + std::string(columns - used, ' ') : text;
 }
 
 std::string json_text(const nlohmann::ordered_json& json, int indent) {

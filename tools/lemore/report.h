@@ -37,8 +37,15 @@ Utf8Character first_character(std::string_view text);
 /// direction of text.
 bool is_acted_on(char32_t character);
 
-/// JSON as every command prints it: UTF-8 that ends in a newline, `indent` spaces a level (-1: one line). Bytes that are
-/// not UTF-8 become U+FFFD; characters that a terminal acts on are written as \u009b.
+/// Columns that `text` takes on a terminal: two for a Chinese, Japanese or Korean character, none for an accent that is
+/// put over the letter before.
+std::size_t text_columns(std::string_view text);
+
+/// `text` and spaces up to `columns`.
+std::string padded(const std::string& text, std::size_t columns);
+
+/// JSON as every command prints it: UTF-8 that ends in a newline, `indent` spaces a level (-1: one line). Bytes that
+/// are not UTF-8 become U+FFFD; characters that a terminal acts on are written as \u009b.
 std::string json_text(const nlohmann::ordered_json& json, int indent = 2);
 
 /// "lemore: `message`" as one line on stderr.

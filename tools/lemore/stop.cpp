@@ -16,8 +16,8 @@ namespace {
 
 std::atomic<int> stop_signal{0};
 
-/// A pipe that can be read once a stop was requested, so that poll(2) wakes in every thread; no matter which thread the
-/// signal came to, and whether it came just before the call.
+/// A pipe that can be read once a stop was requested. It wakes poll(2) in every thread, whichever thread got the
+/// signal, and also when the signal came just before the call.
 int stop_pipe[2] = {-1, -1};
 
 [[noreturn]] void end_by(int number) noexcept {
@@ -49,7 +49,7 @@ void catch_stop_signals() {
   if (catches_stop_signals() || ::pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return;
   struct sigaction action {};
   action.sa_handler = on_stop_signal;
-  action.sa_flags = SA_RESTART;  // what may wait for ever asks wait_for first
+  action.sa_flags = SA_RESTART;  // whatever may wait for ever calls wait_for first
   for (const int number : {SIGINT, SIGTERM}) {
     struct sigaction before {};
     if (::sigaction(number, nullptr, &before) == 0 && before.sa_handler == SIG_IGN) continue;

@@ -33,7 +33,7 @@ std::vector<std::string> long_options(const CLI::App& app) {
 
 bool is_option(const std::string& word) { return word.size() > 1 && word[0] == '-'; }
 
-/// The first of the words that no option and no argument took, or "".
+/// The first word that neither an option nor an argument took, or "".
 std::string first_unknown(const CLI::App& app, const std::vector<std::string>& words) {
   const std::vector<std::string> left = app.remaining();
   const auto at = std::find_if(words.begin(), words.end(), [&](const std::string& w) {

@@ -84,12 +84,12 @@ def saved(picture, kind, **options):
     return file.getvalue()
 
 
-def bmp(bits, header=40, masks=None, top_first=False, cut=0):
+def bmp(bits, header=40, masks=None, top_first=False, cut=0, entries=None):
     """A BMP of random bits: whatever they are, both readers must see the same in them."""
     generator = np.random.default_rng(bits)
     row = (WIDTH * bits + 31) // 32 * 4
     entry = 3 if header == 12 else 4
-    palette = generator.integers(0, 256, (entry << bits) if bits < 16 else 0).astype(np.uint8).tobytes()
+    palette = generator.integers(0, 256, entry * (entries or 1 << bits) if bits < 16 else 0).astype(np.uint8).tobytes()
     fields = struct.pack("<III", *masks) if masks else b""
     inside = header > 40  # the masks stand in the header
     offset = 14 + header + (0 if inside else len(fields)) + len(palette)
@@ -225,7 +225,8 @@ def files():
 
     for bits in (1, 4, 8, 16, 24, 32):
         out[f"bmp_{bits}.bmp"], out[f"bmp_{bits}_top_first.dib"] = bmp(bits), bmp(bits, top_first=True)
-    out["bmp_os2.bmp"], out["bmp_cut.bmp"] = bmp(24, header=12), bmp(24, cut=10)
+        out[f"bmp_os2_{bits}.bmp"] = bmp(bits, header=12)
+    out["bmp_cut.bmp"], out["bmp_short_palette.bmp"] = bmp(24, cut=10), bmp(8, entries=200)
     for name, bits, masks in (("565", 16, (0xF800, 0x7E0, 0x1F)), ("444", 16, (0xF00, 0xF0, 0xF)),
                               ("8888", 32, (0xFF000000, 0xFF0000, 0xFF00)), ("rgb", 32, (0xFF, 0xFF00, 0xFF0000)),
                               ("1010", 32, (0x3FF00000, 0xFFC00, 0x3FF)), ("none", 32, (0, 0, 0))):  # fmt: skip

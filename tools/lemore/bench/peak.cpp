@@ -25,8 +25,8 @@ constexpr double k_seconds = 0.05;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-volatile float g_sink;           // what is computed must go somewhere
-volatile float g_factor = 0.5f;  // and come from somewhere
+volatile float g_sink;           // takes the result, or the compiler would drop the work
+volatile float g_factor = 0.5f;  // gives the input, or the compiler would compute it
 
 // may_alias: floats are read through it.
 typedef float Vector16 __attribute__((vector_size(16), may_alias));
@@ -150,14 +150,14 @@ double read_bytes_per_second(Isa isa, std::size_t bytes) {
   struct Free {
     void operator()(void* p) const noexcept { ::operator delete (p, std::align_val_t{64}); }
   };
-  constexpr std::size_t step = 512;  // what a turn of the widest loop reads
+  constexpr std::size_t step = 512;  // bytes that one turn of the widest loop reads
   const std::size_t size = std::max(bytes / step * step, step);
   const std::unique_ptr<void, Free> memory(::operator new (size, std::align_val_t{64}, std::nothrow));
   if (memory == nullptr) return 0;
   std::memset(memory.get(), 0, size);
   const float* data = static_cast<const float*>(memory.get());
   const Loops loops = loops_of(isa);
-  const std::size_t passes = std::max<std::size_t>(1, (std::size_t{1} << 20) / size);  // the clock is read seldom
+  const std::size_t passes = std::max<std::size_t>(1, (std::size_t{1} << 20) / size);  // the clock is read rarely
   double best = 0;
   const auto start = Clock::now();
   do {

@@ -9,7 +9,7 @@ namespace lemore::cli {
 /// Floating-point operations a second of `threads` cores at once (one thread each): independent chains of fused
 /// multiply-adds in registers, two operations each, as wide as the ISA's vectors; where the ISA has no fused
 /// multiply-add (portable on x86-64), a multiplication and an addition. The best millisecond of each thread in about
-/// 1/20 s. What no program of that ISA exceeds here and now; others on the same cores lower it. Requires an ISA that
+/// 1/20 s. No program of that ISA is faster; other programs on the same cores lower it. Requires an ISA that
 /// this CPU has, threads >= 1.
 double peak_flops(Isa isa, int threads);
 

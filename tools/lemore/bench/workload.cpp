@@ -50,7 +50,7 @@ Status photograph_like(Size size, std::vector<std::uint8_t>& png) {
     Size size;
     Noise noise;
   } painter{size, {}};
-  PngPicture picture;
+  PictureRows picture;
   picture.size = size;
   picture.photographic = true;
   picture.context = &painter;

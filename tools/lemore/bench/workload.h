@@ -40,6 +40,8 @@ class Workload {
   /// Of BenchOutput::image: size and bytes of the image that goes in.
   Size image_size() const noexcept { return image_.size; }
   std::size_t file_bytes() const noexcept { return file_.size(); }
+  /// What the reader of the file should know of it (Image::warning).
+  const std::string& image_warning() const noexcept { return image_.warning; }
 
  private:
   Workload(Session& session, BenchOutput output) : session_(&session), output_(output) {}

@@ -16,7 +16,7 @@ struct ImageScore {
   double miou = 0;        ///< over the classes in truth or prediction of this image
 };
 
-/// What came of a set of pairs.
+/// The result of a set of pairs.
 struct Evaluation {
   Confusion counts;
   std::size_t images = 0, failed = 0;

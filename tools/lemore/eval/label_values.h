@@ -11,7 +11,7 @@
 namespace lemore::cli {
 
 /// What the values of annotation pictures stand for: class = value - annotation offset. The ignore label (a value,
-/// before the offset is taken away) and values below the offset are no class and do not count.
+/// before the offset is taken away) and values below the offset have no class and do not count.
 class LabelValues {
  public:
   static constexpr int k_ignored = -1, k_unknown = -2;

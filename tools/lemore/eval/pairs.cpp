@@ -25,13 +25,14 @@ bool is_png_name(const std::string& name) {
   return ending == ".png";
 }
 
-Result<std::vector<Input>> files_of(const std::string& folder, bool recursive) {
+Result<std::vector<Input>> files_of(const std::string& folder, bool recursive, std::vector<std::string>& special) {
   std::error_code error;
   if (!fs::is_directory(folder, error)) return Status(StatusCode::not_found, folder + ": no such folder");
   // A folder called @x or - is still a folder here.
   Result<InputList> list =
       expand_inputs({(fs::path(folder).is_absolute() ? "" : "./") + folder}, InputOptions{recursive, ""});
   if (!list.ok()) return Status(list.status().code(), list.status().message());
+  special.insert(special.end(), list->passed_over.begin(), list->passed_over.end());
   for (Input& input : list->inputs) input.path = (fs::path(folder) / input.relative).string();
   return std::move(list->inputs);
 }
@@ -71,7 +72,7 @@ std::optional<std::string> shared_part(const PairPattern::Side& side, const std:
   return (path.parent_path() / name.substr(side.before.size(), name.size() - around)).string();
 }
 
-/// The name of a label that is looked for in vain.
+/// The name of the label that an image lacks.
 std::string label_name(const PairPattern::Side& side, const std::string& shared) {
   const fs::path path(shared);
   return (path.parent_path() / (side.before + path.filename().string() + side.after)).string() +
@@ -97,14 +98,14 @@ Result<PairPattern> parse_pair_pattern(const std::string& text) {
 
 Result<PairList> find_pairs(const std::string& images, const std::string& labels, bool recursive,
                             const PairPattern* pattern) {
-  const Result<std::vector<Input>> image_files = files_of(images, recursive);
+  PairList list;
+  const Result<std::vector<Input>> image_files = files_of(images, recursive, list.special);
   if (!image_files.ok()) return image_files.status();
-  const Result<std::vector<Input>> label_files = files_of(labels, recursive);
+  const Result<std::vector<Input>> label_files = files_of(labels, recursive, list.special);
   if (!label_files.ok()) return label_files.status();
 
   const PairPattern same_name;
   const PairPattern& sides = pattern != nullptr ? *pattern : same_name;
-  PairList list;
   std::map<std::string, Partners> by_name;
   for (const Input& input : *image_files) {
     if (const auto name = shared_part(sides.image, input.relative)) {

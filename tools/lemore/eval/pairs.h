@@ -14,12 +14,13 @@ struct Pair {
 };
 
 struct PairList {
-  std::vector<Pair> pairs;      ///< sorted by name
-  std::vector<Status> strays;   ///< one an image or label that has no partner, or more than one; by name
-  std::size_t passed_over = 0;  ///< images whose names do not follow the pattern
+  std::vector<Pair> pairs;           ///< sorted by name
+  std::vector<Status> strays;        ///< one for each image or label that has no partner, or several; by name
+  std::size_t passed_over = 0;       ///< images whose names do not follow the pattern
+  std::vector<std::string> special;  ///< pipes, sockets and devices in either folder, passed over (InputList)
 };
 
-/// --pair 'IMAGE=LABEL': how the names of an image and its label hang together, {} in each for what they share.
+/// --pair 'IMAGE=LABEL': how the names of an image and its label correspond; {} stands for what they share.
 /// '{}_leftImg8bit.png={}_gtFine_labelTrainIds.png' pairs a/x_leftImg8bit.png with a/x_gtFine_labelTrainIds.png.
 struct PairPattern {
   /// One side. Names of files only: folders must be equal. Where no dot follows {}, any ending does.

@@ -21,11 +21,6 @@ std::string figure(const std::optional<double>& value, const char* format, doubl
 
 Json figure(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
 
-/// Columns in UTF-8 text: continuation bytes take none.
-std::size_t columns(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
 }  // namespace
 
 std::string result_table(const SavedCounts& result) {
@@ -34,13 +29,13 @@ std::string result_table(const SavedCounts& result) {
   std::vector<std::string> names;
   for (const std::string& name : result.names) {
     names.push_back(one_line(name));
-    width = std::max(width, columns(names.back()));
+    width = std::max(width, text_columns(names.back()));
   }
   const auto row = [width](const std::string& name, const std::string& iou, const std::string& accuracy,
                            const std::string& share) {
     char cells[128];
     std::snprintf(cells, sizeof(cells), "  %8s  %8s  %9s", iou.c_str(), accuracy.c_str(), share.c_str());
-    std::string line = name + std::string(width - columns(name), ' ') + cells;
+    std::string line = padded(name, width) + cells;
     return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   };
   std::string text = row("class", "IoU", "accuracy", "share");
@@ -50,8 +45,8 @@ std::string result_table(const SavedCounts& result) {
   }
   text += row("mean", figure(scores.miou, "%.4f"), figure(scores.mean_accuracy, "%.4f"), "");
   return text + "mIoU " + figure(scores.miou, "%.4f") + ", mean accuracy " + figure(scores.mean_accuracy, "%.4f") +
-         ", pixel accuracy " + figure(scores.pixel_accuracy, "%.4f") + " (" + with_commas(result.images) + " images, " +
-         with_commas(result.counts.pixels()) + " labelled pixels)\n";
+         ", pixel accuracy " + figure(scores.pixel_accuracy, "%.4f") + " (" + counted(result.images, "image") + ", " +
+         counted(result.counts.pixels(), "labelled pixel") + ")\n";
 }
 
 std::string result_json(const SavedCounts& result) {

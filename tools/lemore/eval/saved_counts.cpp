@@ -47,7 +47,7 @@ const char* parse_part(const Json& run, SavedCounts& saved) {
 
 std::string to_text(const Shard& shard) { return std::to_string(shard.index) + "/" + std::to_string(shard.count); }
 
-/// What the first class is in which two lists differ, or nothing.
+/// The first class in which two lists differ, or nothing.
 std::string first_difference(const std::vector<std::string>& first, const std::vector<std::string>& other) {
   if (first == other) return "";
   std::size_t c = 0;

@@ -56,7 +56,7 @@ Status encode_strip(const Image& photo, const LabelMap& annotation, const LabelM
     if (index < 0) continue;
     painter.of_value[static_cast<std::size_t>(value)] = painter.of_class[static_cast<std::size_t>(index)];
   }
-  PngPicture picture;
+  PictureRows picture;
   picture.photographic = true;
   picture.size = {photo.size.height, 3 * photo.size.width + 2 * k_gap};
   picture.context = &painter;

@@ -20,7 +20,7 @@ struct FramesOptions {
 };
 
 /// Reads frames from standard input, paints their classes over them and writes as many to standard output, each before
-/// the next is read. With a pace, a frame later than its time by more than one frame's is not segmented: it gets the
+/// the next is read. With a pace, a frame that is late by more than one frame's time is not segmented: it gets the
 /// classes of the one before and counts as dropped. At the end one line of numbers on stderr.
 /// Errors    invalid_argument (the options), invalid_file (a stream that is empty, damaged or cut short: names the
 ///           frame), unsupported, io_error, those of Segmenter

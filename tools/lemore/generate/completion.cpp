@@ -92,7 +92,7 @@ std::string zsh_specs(const CommandEntry& command, const std::string& indent) {
     }
     text += " \\\n";
   }
-  if (!text.empty()) text.resize(text.size() - 3);  // the last line goes nowhere on
+  if (!text.empty()) text.resize(text.size() - 3);  // nothing follows the last line
   return text + "\n";
 }
 

@@ -9,7 +9,7 @@ namespace lemore::cli {
 
 namespace {
 
-/// Text as it is: no character of it is a request, an escape or a typographic one.
+/// Text for troff: every character is printed as it stands, none is a request or an escape.
 std::string roff(std::string_view text) {
   std::string out;
   bool is_line_start = true;

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -32,37 +34,85 @@ struct LittleEndian {
 
 Status damaged(const std::string& what) { return Status(StatusCode::invalid_file, "damaged BMP: " + what); }
 
-}  // namespace
+/// What a BMP's headers say, checked: the rows of pixels lie within the file.
+struct BmpHeader {
+  std::uint32_t bytes = 0;  ///< of the header behind the file's own 14
+  Size size;
+  bool is_top_first = false;
+  std::uint32_t bits = 0;
+  std::size_t pixels_at = 0, row_bytes = 0;
+};
 
-/// stb_image knows the many BMP headers, but reads zeros beyond the end of a file: what it is given is checked to be
-/// whole before.
-Status decode_bmp(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image) {
+Status read_header(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, BmpHeader& bmp) {
   const LittleEndian le{data};
   if (size < 26) return damaged("the file is cut short");
-  const std::uint32_t pixels_at = le.u32(10), header = le.u32(14);
+  bmp.pixels_at = le.u32(10);
+  bmp.bytes = le.u32(14);
   std::uint64_t width = 0, height = 0;
-  std::uint32_t bits = 0, compression = 0;
-  if (header == 12) {
+  std::uint32_t compression = 0;
+  if (bmp.bytes == 12) {
     width = le.u16(18);
     height = le.u16(20);
-    bits = le.u16(24);
-  } else if (header >= 40 && header <= 124 && size >= 54) {
+    bmp.bits = le.u16(24);
+  } else if ((bmp.bytes == 40 || bmp.bytes == 56 || bmp.bytes == 108 || bmp.bytes == 124) && size >= 14 + bmp.bytes) {
     width = le.u32(18);
     const std::uint32_t stored = le.u32(22);
-    height = (stored & 0x80000000u) != 0 ? 0u - stored : stored;  // negative: the top row comes first
-    bits = le.u16(28);
+    bmp.is_top_first = (stored & 0x80000000u) != 0;  // a negative height
+    height = bmp.is_top_first ? 0u - stored : stored;
+    bmp.bits = le.u16(28);
     compression = le.u32(30);
   } else {
-    return damaged("unknown header of " + std::to_string(header) + " bytes");
+    return damaged("unknown header of " + std::to_string(bmp.bytes) + " bytes, or the file is cut short");
   }
   if (const Status status = check_image_size(width, height, limits); !status.ok()) return status;
   if (compression == 1 || compression == 2)
     return Status(StatusCode::unsupported, "run-length coded BMP is not supported");
   if (compression != 0 && compression != 3) return Status(StatusCode::unsupported, "compressed BMP is not supported");
-  const std::uint64_t row = (width * bits + 31) / 32 * 4;
-  if (pixels_at > size || row * height > size - pixels_at) return damaged("the file is cut short");
+  const std::uint64_t row = (width * bmp.bits + 31) / 32 * 4;
+  if (bmp.pixels_at > size || row * height > size - bmp.pixels_at) return damaged("the file is cut short");
   if (size > 0x7FFFFFFFu) return Status(StatusCode::unsupported, "BMP beyond 2 GB is not supported");
+  bmp.size = Size{static_cast<int>(height), static_cast<int>(width)};
+  bmp.row_bytes = static_cast<std::size_t>(row);
+  return Status();
+}
 
+/// Pixels of 1, 4 or 8 bits. stb_image reads too few entries of the palette behind a header of 12 bytes, and takes
+/// colours beyond a palette from memory that nothing has written; here they are black, as in a PNG.
+Status decode_indexed(const std::uint8_t* data, const BmpHeader& bmp, Image& image) {
+  const LittleEndian le{data};
+  if (bmp.bits != 1 && bmp.bits != 4 && bmp.bits != 8) return damaged(std::to_string(bmp.bits) + " bits a pixel");
+  if (le.u16(bmp.bytes == 12 ? 22 : 26) != 1) return damaged("more than one plane");
+  const std::size_t palette_at = 14 + bmp.bytes, entry = bmp.bytes == 12 ? 3 : 4;
+  const std::size_t count = bmp.pixels_at > palette_at ? (bmp.pixels_at - palette_at) / entry : 0;
+  if (count == 0 || count > 256) return damaged("no valid palette");
+  std::array<std::array<std::uint8_t, 3>, 256> palette{};
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint8_t* bgr = data + palette_at + entry * i;
+    palette[i] = {bgr[2], bgr[1], bgr[0]};
+  }
+  if (!image.reset(bmp.size, PixelFormat::rgb)) return Status(StatusCode::out_of_memory, "no memory for the pixels");
+  const auto height = static_cast<std::size_t>(bmp.size.height), width = static_cast<std::size_t>(bmp.size.width);
+  const unsigned mask = (1u << bmp.bits) - 1;
+  for (std::size_t y = 0; y < height; ++y) {
+    const std::uint8_t* from = data + bmp.pixels_at + (bmp.is_top_first ? y : height - 1 - y) * bmp.row_bytes;
+    std::uint8_t* to = image.pixels.data() + y * image.row_bytes();
+    for (std::size_t x = 0; x < width; ++x) {
+      const std::size_t bit = x * bmp.bits;  // the first pixel is in the high bits
+      const unsigned index = from[bit / 8] >> (8 - bmp.bits - bit % 8) & mask;
+      std::copy(palette[index].begin(), palette[index].end(), to + 3 * x);
+    }
+  }
+  return Status();
+}
+
+}  // namespace
+
+/// stb_image knows the many BMP headers, but reads zeros beyond the end of a file: what it is given is checked to be
+/// whole before.
+Status decode_bmp(const std::uint8_t* data, std::size_t size, const DecodeLimits& limits, Image& image) {
+  BmpHeader bmp;
+  if (const Status status = read_header(data, size, limits, bmp); !status.ok()) return status;
+  if (bmp.bits < 16) return decode_indexed(data, bmp, image);
   int w = 0, h = 0, channels = 0;
   stbi_uc* pixels = stbi_load_from_memory(data, static_cast<int>(size), &w, &h, &channels, 3);
   if (pixels == nullptr) return damaged(stbi_failure_reason());

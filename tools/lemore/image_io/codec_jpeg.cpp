@@ -208,10 +208,10 @@ struct JpegEncoder {
     std::longjmp(self->escape, 1);
   }
 
-  bool encode(const PngPicture& picture);
+  bool encode(const PictureRows& picture);
 };
 
-bool JpegEncoder::encode(const PngPicture& picture) {
+bool JpegEncoder::encode(const PictureRows& picture) {
   cinfo.err = jpeg_std_error(&errors);
   errors.error_exit = on_error;
   errors.output_message = on_print;
@@ -220,7 +220,7 @@ bool JpegEncoder::encode(const PngPicture& picture) {
   jpeg_create_compress(&cinfo);
   cinfo.client_data = this;
   jpeg_mem_dest(&cinfo, &memory, &size);
-  const bool is_gray = picture.kind == PngKind::gray, is_indexed = picture.kind == PngKind::indexed;
+  const bool is_gray = picture.kind == PictureKind::gray, is_indexed = picture.kind == PictureKind::indexed;
   cinfo.image_width = static_cast<JDIMENSION>(picture.size.width);
   cinfo.image_height = static_cast<JDIMENSION>(picture.size.height);
   cinfo.input_components = is_gray ? 1 : 3;
@@ -270,7 +270,7 @@ Status decode_jpeg(const std::uint8_t* data, std::size_t size, const DecodeLimit
                 std::string(is_foreign ? "" : "damaged JPEG: ") + decoder.message);
 }
 
-Status encode_jpeg(const PngPicture& picture, std::vector<std::uint8_t>& bytes) {
+Status encode_jpeg(const PictureRows& picture, std::vector<std::uint8_t>& bytes) {
   if (picture.size.height > k_max_jpeg_side || picture.size.width > k_max_jpeg_side) {
     return Status(StatusCode::unsupported, "a JPEG has at most " + std::to_string(k_max_jpeg_side) +
                                                " pixels a side, the picture has " + std::to_string(picture.size.width) +
@@ -278,8 +278,8 @@ Status encode_jpeg(const PngPicture& picture, std::vector<std::uint8_t>& bytes) 
   }
   JpegEncoder encoder;
   const auto width = static_cast<std::size_t>(picture.size.width);
-  encoder.row.resize(width * (picture.kind == PngKind::rgb ? 3 : 1));
-  if (picture.kind == PngKind::indexed) encoder.colors.resize(3 * width);
+  encoder.row.resize(width * (picture.kind == PictureKind::rgb ? 3 : 1));
+  if (picture.kind == PictureKind::indexed) encoder.colors.resize(3 * width);
   if (!encoder.encode(picture)) {
     return Status(StatusCode::out_of_memory, std::string("cannot encode JPEG: ") + encoder.message);
   }

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "image_io/codec_png.h"
+#include "image_io/picture_rows.h"
 #include "lemore/status.h"
 
 namespace lemore::cli {
@@ -18,6 +18,6 @@ constexpr int k_max_jpeg_side = 65500;
 /// Encodes a picture as JPEG into `bytes`, whose memory is used again. An indexed picture is written in the colours of
 /// its palette. A JPEG does not keep values exactly: it is for pictures to look at, never for label maps or confidence.
 /// Errors    unsupported (a side longer than k_max_jpeg_side), out_of_memory.
-Status encode_jpeg(const PngPicture& picture, std::vector<std::uint8_t>& bytes);
+Status encode_jpeg(const PictureRows& picture, std::vector<std::uint8_t>& bytes);
 
 }  // namespace lemore::cli

@@ -22,8 +22,8 @@ constexpr png_alloc_size_t k_max_chunk = png_alloc_size_t{1} << 20;
 /// Bytes that may follow the last row's data inside IDAT.
 constexpr std::size_t k_slack = std::size_t{1} << 16;
 
-/// Whether a chunk before IEND, but for the pixels, declares more bytes than the file has left: libpng takes memory for
-/// EXIF before it reads it, up to 2 GB, for its own limit is a mere warning to it.
+/// Whether a chunk before IEND, other than the pixels, declares more bytes than the file has left. libpng takes memory
+/// for EXIF before it reads it, up to 2 GB: beyond its own limit it only warns.
 bool is_cut_short(const std::uint8_t* data, std::size_t size) noexcept {
   constexpr std::size_t k_signature = 8, k_around = 12;  // length, type and checksum
   for (std::size_t at = k_signature; size - std::min(size, at) >= k_around;) {
@@ -55,10 +55,10 @@ struct PngDecoder {
   png_infop info = nullptr;
   const std::uint8_t* data = nullptr;
   std::size_t left = 0;
-  std::size_t budget = SIZE_MAX;  // bytes that may be read yet
+  std::size_t budget = SIZE_MAX;  // bytes that may still be read
   const DecodeLimits* limits = nullptr;
   Image* image = nullptr;
-  /// What becomes of samples: pictures have 8 bits, palettes expanded; values stay as they are stored, of at most 8
+  /// How samples are read: for pictures as 8 bits, palettes expanded; for values as they are stored, of at most 8
   /// bits or (into `wide`) of any.
   enum class Kind { picture, values, wide_values };
   Kind kind = Kind::picture;
@@ -89,7 +89,7 @@ struct PngDecoder {
     if (png_get_eXIf_1(png, info, &bytes, &exif) != 0 && exif != nullptr) orientation = exif_orientation(exif, bytes);
   }
 
-  /// What an annotation must not be, or null.
+  /// Why the PNG cannot be an annotation, or null.
   const char* wrong_kind_of_values() const {
     const png_byte type = png_get_color_type(png, info);
     if (type == PNG_COLOR_TYPE_PALETTE) return nullptr;
@@ -134,8 +134,8 @@ PngDecoder::Outcome PngDecoder::decode() {
   if (info == nullptr) return Outcome::no_memory;
   png_set_read_fn(png, this, on_read);
   png_set_chunk_malloc_max(png, k_max_chunk);
-  png_set_user_limits(png, 0x7FFFFFFF, 0x7FFFFFFF);  // ours are checked below, with a message of ours
-  // Chunks of no consequence here are skipped, not inflated: a profile or text may be a bomb.
+  png_set_user_limits(png, 0x7FFFFFFF, 0x7FFFFFFF);  // our own limits are checked below, with a message of our own
+  // Chunks that do not matter here are skipped, not inflated: a profile or a text may be a decompression bomb.
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER,
                               reinterpret_cast<png_const_bytep>("iCCP\0zTXt\0iTXt\0tEXt\0sPLT\0hIST\0pCAL\0sCAL"), 8);
   png_read_info(png, info);
@@ -171,8 +171,8 @@ PngDecoder::Outcome PngDecoder::decode() {
   if (png_get_rowbytes(png, info) != row_bytes) png_error(png, "unexpected row size");
   for (int pass = 0; pass < passes; ++pass) {
     for (int y = 0; y < size.height; ++y) {
-      // After the last row libpng inflates whatever follows: a bomb, unless what it may read is bounded. 16 bytes a
-      // byte of the row are more than the worst cutting into chunks costs.
+      // After the last row libpng inflates whatever follows, which may be a bomb, so what it may read is bounded. 16
+      // bytes for each byte of the row are more than any split into chunks needs.
       if (pass + 1 == passes && y + 1 == size.height) budget = 16 * row_bytes + k_slack;
       png_read_row(png, pixels + static_cast<std::size_t>(y) * row_bytes, nullptr);
     }
@@ -223,10 +223,10 @@ struct PngEncoder {
   }
   static void on_flush(png_structp) {}
 
-  bool encode(const PngPicture& picture);
+  bool encode(const PictureRows& picture);
 };
 
-bool PngEncoder::encode(const PngPicture& picture) {
+bool PngEncoder::encode(const PictureRows& picture) {
   png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &errors, PngErrors::on_error, PngErrors::on_warning);
   if (png == nullptr) return false;
   if (setjmp(errors.escape) != 0) return false;
@@ -235,10 +235,10 @@ bool PngEncoder::encode(const PngPicture& picture) {
   png_set_write_fn(png, this, on_write, on_flush);
   png_set_user_limits(png, 0x7FFFFFFF, 0x7FFFFFFF);
 
-  const bool is_indexed = picture.kind == PngKind::indexed;
-  const int color_type = is_indexed                      ? PNG_COLOR_TYPE_PALETTE
-                         : picture.kind == PngKind::gray ? PNG_COLOR_TYPE_GRAY
-                                                         : PNG_COLOR_TYPE_RGB;
+  const bool is_indexed = picture.kind == PictureKind::indexed;
+  const int color_type = is_indexed                          ? PNG_COLOR_TYPE_PALETTE
+                         : picture.kind == PictureKind::gray ? PNG_COLOR_TYPE_GRAY
+                                                             : PNG_COLOR_TYPE_RGB;
   png_set_IHDR(png, info, static_cast<png_uint_32>(picture.size.width), static_cast<png_uint_32>(picture.size.height),
                8, color_type, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   if (is_indexed) {
@@ -315,11 +315,11 @@ Status decode_label_colors(const std::uint8_t* data, std::size_t size, const Dec
   return decode_png(data, size, limits, colors, orientation);
 }
 
-Status encode_png(const PngPicture& picture, std::vector<std::uint8_t>& bytes) {
+Status encode_png(const PictureRows& picture, std::vector<std::uint8_t>& bytes) {
   bytes.clear();
   PngEncoder encoder;
   encoder.bytes = &bytes;
-  encoder.row.resize(static_cast<std::size_t>(picture.size.width) * (picture.kind == PngKind::rgb ? 3 : 1));
+  encoder.row.resize(static_cast<std::size_t>(picture.size.width) * (picture.kind == PictureKind::rgb ? 3 : 1));
   if (encoder.encode(picture)) return Status();
   return Status(StatusCode::out_of_memory, std::string("cannot encode PNG: ") + encoder.errors.message);
 }

@@ -67,7 +67,7 @@ Status decode_pnm(const std::uint8_t* data, std::size_t size, const DecodeLimits
   const std::size_t sample_bytes = max > 255 ? 2 : 1;
   const std::size_t row_bytes = kind == 4 ? (row_samples + 7) / 8 : row_samples * sample_bytes;
   const std::size_t rows = static_cast<std::size_t>(height);
-  // A plain sample takes a digit and a space (of a bitmap: a digit), so huge sizes over little data are stopped here
+  // A plain sample takes a digit and a space (of a bitmap: a digit), so a huge size with little data is stopped here
   // too.
   const std::size_t samples = rows * row_samples;
   const std::size_t least = !is_plain ? rows * row_bytes : is_bitmap ? samples : 2 * samples - 1;

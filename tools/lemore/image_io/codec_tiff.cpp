@@ -82,7 +82,7 @@ Status unsupported(const std::string& what) {
   return Status(StatusCode::unsupported, "TIFF " + what + " is not supported");
 }
 
-/// libtiff's words in one printable line, its own pieces of context ("name: ") as they are.
+/// libtiff's message, with its context ("name: "), as one printable line.
 Status damaged(const Source& source) {
   std::string what = source.error[0] != '\0' ? source.error : "its pixels can't be decoded";
   for (char& c : what)
@@ -97,7 +97,7 @@ struct Layout {
   std::uint16_t bits = 1, samples = 1, photometric = 0, planar = PLANARCONFIG_CONTIG, compression = COMPRESSION_NONE;
   std::uint16_t colors = 1;            ///< samples that make the colour; the others are alpha or unknown
   bool is_premultiplied = false;       ///< the first extra sample is alpha, and the colours are multiplied by it
-  bool is_painted_by_libtiff = false;  ///< YCbCr: a conversion of libtiff's own
+  bool is_painted_by_libtiff = false;  ///< YCbCr: libtiff converts it
   const std::uint16_t* map[3] = {};    ///< of a palette
   unsigned map_shift = 8;              ///< its entries have 16 bits, or, wrongly but commonly, 8
 
@@ -333,7 +333,7 @@ Status decode_tiff(const std::uint8_t* data, std::size_t size, const DecodeLimit
                    is_gray ? PixelFormat::gray : PixelFormat::rgb)) {
     return Status(StatusCode::out_of_memory, "no memory for the pixels");
   }
-  // These two codecs go on behind damage and only warn.
+  // These two codecs continue after damage and only warn.
   source.warnings_are_damage = layout.compression == COMPRESSION_JPEG || layout.compression == COMPRESSION_CCITTFAX3 ||
                                layout.compression == COMPRESSION_CCITTFAX4 ||
                                layout.compression == COMPRESSION_CCITTRLE ||

@@ -56,7 +56,7 @@ Status decode_webp(const std::uint8_t* data, std::size_t size, const DecodeLimit
   if (demuxer == nullptr || state == WEBP_DEMUX_PARSE_ERROR) return damaged("its chunks are not in order");
   if (state != WEBP_DEMUX_DONE) return damaged("the file is cut short");
 
-  // The canvas, of an animation more than its first frame may fill.
+  // The canvas; the first frame of an animation may fill only a part of it.
   const std::uint32_t width = WebPDemuxGetI(demuxer.get(), WEBP_FF_CANVAS_WIDTH);
   const std::uint32_t height = WebPDemuxGetI(demuxer.get(), WEBP_FF_CANVAS_HEIGHT);
   if (const Status status = check_image_size(width, height, limits); !status.ok()) return status;
@@ -66,10 +66,10 @@ Status decode_webp(const std::uint8_t* data, std::size_t size, const DecodeLimit
   WebPIterator frame{};
   if (WebPDemuxGetFrame(demuxer.get(), 1, &frame) == 0) return damaged("it has no picture");
   const bool fills_canvas = frame.width == image.size.width && frame.height == image.size.height;
-  if (!fills_canvas) std::memset(image.pixels.data(), 0, height * image.row_bytes());  // as transparent as black
+  if (!fills_canvas) std::memset(image.pixels.data(), 0, height * image.row_bytes());  // what is transparent is black
   WebPDecoderConfig config;
   VP8StatusCode code = VP8_STATUS_INVALID_PARAM;
-  // The demuxer has checked that frames lie inside the canvas; it is no trouble to look again.
+  // The demuxer has checked that frames lie inside the canvas; looking again costs nothing.
   const bool is_inside = frame.x_offset >= 0 && frame.y_offset >= 0 && frame.width >= 1 && frame.height >= 1 &&
                          frame.x_offset <= image.size.width - frame.width &&
                          frame.y_offset <= image.size.height - frame.height;

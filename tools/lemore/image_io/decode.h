@@ -9,7 +9,7 @@
 
 namespace lemore::cli {
 
-/// What the first bytes say a file is; the name of a file is never asked.
+/// What the first bytes say a file is; its name plays no part.
 enum class ImageFormat : std::uint8_t {
   jpeg,
   png,
@@ -37,8 +37,8 @@ constexpr std::size_t k_max_image_file_bytes = std::size_t{2} << 30;
 /// What is refused before any memory is taken for pixels.
 struct DecodeLimits {
   std::uint64_t max_pixels = std::uint64_t{1} << 28;  ///< 268 megapixels: 805 MB of RGB
-  /// Called when the size is known and before memory is taken for pixels, so that several threads can share a budget: it
-  /// may wait. What it returns, unless ok, is the result of decoding. Must not throw. May be empty.
+  /// Called when the size is known and before memory is taken for pixels, so that several threads can share a budget:
+  /// it may wait. What it returns, unless ok, is the result of decoding. Must not throw. May be empty.
   std::function<Status(std::uint64_t pixels)> admit = {};
 };
 

@@ -20,9 +20,9 @@ constexpr Rgb k_unpainted = {0, 0, 0};
 /// Characters of a class name that a legend shows.
 constexpr std::size_t k_max_name = 40;
 
-/// Adapts a lambda that fills a row to PngPicture's function and context.
+/// Adapts a lambda that fills a row to PictureRows's function and context.
 template <typename FillRow>
-Status encode(PngPicture picture, FillRow& fill_row, std::vector<std::uint8_t>& bytes,
+Status encode(PictureRows picture, FillRow& fill_row, std::vector<std::uint8_t>& bytes,
               PictureFile file = PictureFile::png) {
   picture.context = &fill_row;
   picture.fill_row = [](void* context, int y, std::uint8_t* row) { (*static_cast<FillRow*>(context))(y, row); };
@@ -50,7 +50,7 @@ Palette::Palette(const std::vector<ClassInfo>& classes) {
     colors.push_back(c.color);
     names.push_back(c.name);
   }
-  overlay = distinct_colors(colors);
+  overlay = distinct_colors(colors, names);
   std::fill_n(is_painted.begin(), std::min(colors.size(), is_painted.size()), true);
 }
 
@@ -121,7 +121,7 @@ Canvas make_legend(const LabelMap& map, const Palette& palette, int width, const
     const int border = std::max(1, text / 14);
     canvas.fill(left, top + (text - swatch) / 2, swatch, swatch,
                 e.color == k_strip_background ? k_strip_figures : e.color);
-    if (e.color == k_strip_background)  // an empty field: nothing is painted
+    if (e.color == k_strip_background)  // an empty field, for nothing is painted
       canvas.fill(left + border, top + (text - swatch) / 2 + border, swatch - 2 * border, swatch - 2 * border, e.color);
     lettering.draw(canvas, left + swatch + gap, top, e.name, text, k_strip_text);
     const int share_left = left + entry_width - lettering.width(e.share, text);
@@ -131,15 +131,15 @@ Canvas make_legend(const LabelMap& map, const Palette& palette, int width, const
 }
 
 Status encode_labels(const LabelMap& map, const Palette& palette, std::vector<std::uint8_t>& bytes) {
-  std::array<Rgb, 256> colors{};  // values that are no class (of ignored pixels): black
+  std::array<Rgb, 256> colors{};  // values without a class (of ignored pixels): black
   std::size_t size = std::min<std::size_t>(palette.colors.size(), colors.size());
   std::copy_n(palette.colors.begin(), size, colors.begin());
   for (int y = 0; y < map.size.height; ++y) {
     const std::uint8_t* row = map.row(y);
     size = std::max<std::size_t>(size, *std::max_element(row, row + map.size.width) + std::size_t{1});
   }
-  PngPicture picture;
-  picture.kind = PngKind::indexed;
+  PictureRows picture;
+  picture.kind = PictureKind::indexed;
   picture.size = map.size;
   picture.palette = colors.data();
   picture.palette_size = size;
@@ -148,7 +148,7 @@ Status encode_labels(const LabelMap& map, const Palette& palette, std::vector<st
 }
 
 Status encode_color(const LabelMap& map, const Palette& palette, std::vector<std::uint8_t>& bytes, PictureFile file) {
-  PngPicture picture;
+  PictureRows picture;
   picture.size = map.size;
   std::array<Rgb, 256> colors{};  // unpainted: black
   for (std::size_t c = 0; c < std::min<std::size_t>(palette.colors.size(), 256); ++c) {
@@ -164,7 +164,7 @@ Status encode_color(const LabelMap& map, const Palette& palette, std::vector<std
 
 namespace {
 
-/// Whether another region begins within `reach` pixels, along the row or the column. The edge of the picture is none.
+/// Whether another region begins within `reach` pixels, along the row or the column. The edge does not count.
 bool is_border(const LabelMap& map, int y, int x, int reach) noexcept {
   const std::uint8_t label = map.row(y)[x];
   const auto differs = [&](int other_y, int other_x) {
@@ -180,7 +180,7 @@ bool is_border(const LabelMap& map, int y, int x, int reach) noexcept {
 
 Status encode_overlay(const Image& photo, const LabelMap& map, const Palette& palette, const OverlayStyle& style,
                       const Canvas* legend, std::vector<std::uint8_t>& bytes, PictureFile file) {
-  PngPicture picture;
+  PictureRows picture;
   picture.photographic = true;
   picture.size = map.size;
   if (legend != nullptr) {
@@ -223,8 +223,8 @@ Status encode_overlay(const Image& photo, const LabelMap& map, const Palette& pa
 }
 
 Status encode_confidence(Size size, const float* values, std::vector<std::uint8_t>& bytes) {
-  PngPicture picture;
-  picture.kind = PngKind::gray;
+  PictureRows picture;
+  picture.kind = PictureKind::gray;
   picture.size = size;
   picture.photographic = true;
   auto fill = [&](int y, std::uint8_t* row) {

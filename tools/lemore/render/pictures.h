@@ -64,7 +64,7 @@ unsigned opacity_256ths(double opacity) noexcept;
 /// class that is present, most frequent first, in as many columns as fit; at the end the share of uncertain pixels.
 Canvas make_legend(const LabelMap& map, const Palette& palette, int width, const Lettering& lettering);
 
-/// What pictures that are only looked at are written as.
+/// The format of pictures that are only for looking at.
 enum class PictureFile : std::uint8_t { png, jpeg };
 
 // `bytes` is overwritten, its memory used again. Errors: out_of_memory; unsupported where a JPEG would be too large.

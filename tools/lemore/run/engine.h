@@ -11,7 +11,7 @@
 
 namespace lemore::cli {
 
-/// What the network is to leave in a job.
+/// What the network should store in a job.
 struct EngineOptions {
   SegmenterOptions segmenter;
   bool wants_confidence = false;

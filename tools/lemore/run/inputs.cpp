@@ -24,6 +24,9 @@ namespace {
 /// Largest list of inputs that is read.
 constexpr std::size_t k_max_list_bytes = std::size_t{1} << 30;
 
+/// Found files that are passed over are named one by one up to this many.
+constexpr std::size_t k_most_notes = 5;
+
 constexpr std::string_view k_image_endings[] = {
 #include "run/image_endings.inc"
 };
@@ -174,6 +177,13 @@ class Expander {
 };
 
 }  // namespace
+
+void tell_passed_over(const std::vector<std::string>& passed_over) {
+  for (std::size_t i = 0; i < std::min(passed_over.size(), k_most_notes); ++i)
+    print_error("note: passed over " + passed_over[i]);
+  if (passed_over.size() > k_most_notes)
+    print_error("note: passed over " + std::to_string(passed_over.size() - k_most_notes) + " more of this kind");
+}
 
 bool has_image_ending(const std::string& name) {
   std::string ending = fs::path(name).extension().string();

@@ -30,7 +30,10 @@ bool has_image_ending(const std::string& name);
 /// The path without such an ending; all other dots belong to the name ("frame.0001").
 std::string without_image_ending(const std::string& path);
 
-/// Expands what stands on the command line:
+/// A note on stderr for each of the first few, and one for the rest. `passed_over` as in InputList.
+void tell_passed_over(const std::vector<std::string>& passed_over);
+
+/// Expands the inputs that the command line names:
 ///   FILE        that file
 ///   FOLDER      its images (names that end in a known image ending, not hidden), sorted; with `recursive` those of all
 ///               folders below too, their sub-folders kept in `relative`
@@ -38,8 +41,8 @@ std::string without_image_ending(const std::string& path);
 ///   @LIST.txt   one path, folder or glob a line; empty lines and lines that begin with # are passed over, and so is a
 ///               byte order mark; "@-" reads the list from standard input
 ///   -           image bytes on standard input
-/// A name that exists is that file even when it has a *, ? or [ in it. Pipes, sockets and devices are read when they are
-/// named, and passed over when a folder or pattern turns them up. Whether files can be read shows when they are.
+/// A name that exists is that file even when it has a *, ? or [ in it. Pipes, sockets and devices are read when they
+/// are named, and passed over when a folder or pattern turns them up. Whether files can be read shows when they are.
 /// Errors    io_error, not_found (a pattern or folder without images). Messages name the argument.
 Result<InputList> expand_inputs(const std::vector<std::string>& arguments, const InputOptions& options);
 

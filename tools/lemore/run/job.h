@@ -28,7 +28,8 @@ struct JobTimes {
   }
 };
 
-/// One image on its way from file to outputs. There are a few of them, whose memory is used for one image after another.
+/// One image on its way from file to outputs. There are a few of them, whose memory is used for one image after
+/// another.
 struct Job {
   std::size_t place = 0;    ///< in the list of inputs
   bool is_skipped = false;  ///< --resume: its outputs are all there

@@ -106,8 +106,7 @@ Result<Manifest> Manifest::open(const std::string& path, bool resume, const Made
   return Result<Manifest>(std::move(manifest));
 }
 
-Status Manifest::write(std::string line) {
-  line += '\n';
+Status Manifest::write(const std::string& line) {
   const int error = write_all(file_.get(), line.data(), line.size());
   return error == 0 ? Status() : errno_status(path_, "write", error);
 }

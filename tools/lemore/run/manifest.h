@@ -43,8 +43,8 @@ class Manifest {
   /// True where any line says what its outputs were made with: an input without a line was not finished then.
   bool is_complete() const noexcept { return is_complete_; }
 
-  /// Appends `line` and a line feed. Errors: io_error.
-  Status write(std::string line);
+  /// Appends `line`, which ends in a line feed. Errors: io_error.
+  Status write(const std::string& line);
 
  private:
   void remember(const std::vector<std::uint8_t>& bytes);

@@ -118,7 +118,7 @@ std::string OutputNames::path(const std::string& stem, OutputKind kind) const {
 }
 
 bool is_own_output_name(std::string_view name) {
-  // A JPEG is looked at as if it were the PNG.
+  // A JPEG counts like the PNG it stands for.
   const std::string as_png =
       is_jpeg_ending(name) ? fs::path(name).replace_extension(".png").string() : std::string(name);
   return std::any_of(k_output_kind_infos.begin(), k_output_kind_infos.end(), [&](const OutputKindInfo& info) {

@@ -48,8 +48,8 @@ Result<OutputKinds> parse_output_kinds(const std::vector<std::string>& names);
 /// Where the outputs of each input go.
 ///
 /// OUT as a folder: OUT/NAME<suffix>, where NAME is Input::name. OUT as a file: with one kind exactly that file; with
-/// several, OUT without a picture's ending takes the suffixes. Overlay and colour are JPEGs where OUT, as a file, ends in
-/// .jpg or the like, and have that ending instead of .png.
+/// several, OUT without a picture's ending takes the suffixes. Overlay and colour are JPEGs where OUT, as a file, ends
+/// in .jpg or the like, and have that ending instead of .png.
 class OutputNames {
  public:
   static OutputNames in_folder(std::string folder);
@@ -61,7 +61,7 @@ class OutputNames {
   bool is_folder() const noexcept { return where_ == Where::folder; }
   /// The folder, or the one that the file lies in ("." where the name has none).
   const std::string& folder() const noexcept { return folder_; }
-  /// What the outputs of the input called `name` have in common; two inputs with the same are in each other's way.
+  /// What the outputs of the input `name` begin with; two inputs of the same stem would overwrite each other.
   std::string stem(const std::string& name) const;
   /// The file of one kind.
   std::string path(const std::string& stem, OutputKind kind) const;

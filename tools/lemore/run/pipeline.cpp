@@ -326,7 +326,7 @@ std::string Pipeline::manifest_line(const Input& input, const Record& record) co
                         {"labels", record.times.labels},
                         {"encode", record.times.encode}};
   }
-  return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json_text(line, -1);
 }
 
 /// Under the mutex: counts, tells and records the next image in order.

@@ -42,8 +42,8 @@ struct RunSummary {
 /// writing threads. Where the system starts no threads, the calling thread does their work too.
 ///
 /// Order     images reach the network, the manifest, the progress and the error messages in the order of `inputs`.
-/// Memory    a fixed number of jobs go round, and images are let in by size, in order, while `memory_bytes` last: memory
-///           grows neither with the number of images nor, beyond one image, with their size.
+/// Memory    a fixed number of jobs go round, and images are let in by size, in order, while `memory_bytes` last:
+///           memory grows neither with the number of images nor, beyond one image, with their size.
 /// Failure   is told as "lemore: FILE: what is wrong"; without keep_going the first one ends the run.
 /// Stopping  after a stop signal (stop.h) no image is begun and nothing is waited for; the image in the network and
 ///           those being written are finished. A thread that is still stuck in the file system then is left behind: the

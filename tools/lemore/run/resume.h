@@ -8,7 +8,7 @@
 
 namespace lemore::cli {
 
-/// What --resume finds of an input.
+/// What --resume finds out about an input.
 enum class Found : std::uint8_t {
   nothing,         ///< an output is missing, or the input has no line in a manifest that tells what it was made with
   done,            ///< all outputs are there, made of this image with this model and these options

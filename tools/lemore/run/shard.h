@@ -8,7 +8,7 @@
 
 namespace lemore::cli {
 
-/// One of `count` equal parts of the inputs: those whose place in the list leaves `index` when divided by `count`.
+/// One of `count` equal parts of the inputs: those whose place in the list, modulo `count`, is `index`.
 struct Shard {
   std::size_t index = 0;
   std::size_t count = 1;
