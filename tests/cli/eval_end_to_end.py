@@ -393,7 +393,7 @@ def main(root):
         assert peaks[1] < peaks[0] + 8 * 1024, f"peak memory in KiB of 4 and of 400 images: {peaks}"
         # Large images: with --memory they wait for each other, where otherwise four are held at once.
         folders = [root / "large images", root / "large labels"]
-        width, height = 2000, 1500
+        width, height = 4000, 3000  # blocks that malloc gives back to the system
         for folder, data in zip(folders, (png(width, height, 2, 8, [bytes(3 * width)] * height),
                                           png(width, height, 0, 8, [bytes(width)] * height))):  # fmt: skip
             folder.mkdir()

@@ -1,10 +1,18 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 
 namespace lemore::cli {
+
+/// Most bytes that each of `holders` (at least one) keeps for its next image. Those that held more give their memory
+/// back, so that a few huge images do not stay with a run, and all together keep within the budget.
+constexpr std::uint64_t kept_bytes(std::uint64_t budget, std::size_t holders) noexcept {
+  constexpr std::uint64_t k_most = std::uint64_t{32} << 20;
+  return budget / holders < k_most ? budget / holders : k_most;
+}
 
 /// Bytes that the images in flight may take together, shared by threads that each finish an image without waiting for
 /// another thread's.

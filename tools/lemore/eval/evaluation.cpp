@@ -22,9 +22,6 @@ namespace {
 /// and prediction.
 constexpr std::uint64_t k_bytes_a_pixel = 8;
 
-/// Evaluators that held more than this give their memory back, so that a few huge images do not stay with the run.
-constexpr std::uint64_t k_keep_bytes = std::uint64_t{32} << 20;
-
 /// What is kept of a pair until those before it are settled.
 struct Record {
   Status status;
@@ -114,6 +111,7 @@ class Collector {
 Evaluation evaluate(const std::vector<Pair>& pairs, std::vector<Evaluator>& evaluators, bool keep_going,
                     std::size_t worst, Progress& progress, std::uint64_t memory_bytes) {
   MemoryBudget budget(memory_bytes);
+  const std::uint64_t keep = kept_bytes(memory_bytes, evaluators.size());
   Collector collector(pairs, evaluators.front().counts().classes(), keep_going, worst, progress);
   const auto work = [&](Evaluator& evaluator) {
     std::uint64_t held = 0;
@@ -128,7 +126,7 @@ Evaluation evaluate(const std::vector<Pair>& pairs, std::vector<Evaluator>& eval
       const Status status = guarded([&] { return evaluator.evaluate(pair); });
       const bool is_nameless = status.code() == StatusCode::out_of_memory;  // the others name the file at fault
       collector.settle(*place, is_nameless ? about(pair.image, status) : status, evaluator);
-      if (held > k_keep_bytes) evaluator.release_memory();
+      if (held > keep) evaluator.release_memory();
       budget.give_back(held);
       held = 0;
     }

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "file_io.h"
+#include "memory_budget.h"
 #include "report.h"
 #include "run/resume.h"
 #include "start_thread.h"
@@ -33,9 +34,6 @@ constexpr std::chrono::milliseconds k_look_for_stop{50};
 
 /// How long decoding threads may take to notice a stop before they are left behind.
 constexpr std::chrono::milliseconds k_patience_at_stop{500};
-
-/// Jobs that held more than this give their memory back, so that a few huge images do not stay with the run.
-constexpr std::uint64_t k_keep_bytes = std::uint64_t{32} << 20;
 
 std::string shown_name(const Input& input) { return input.path == "-" ? "standard input" : input.path; }
 
@@ -153,7 +151,7 @@ Status Pipeline::decode(Job& job) {
   DecodeLimits limits = options_.limits;
   limits.admit = [&](std::uint64_t pixels) { return admit(job, pixels); };
   const Status status = decode_image(job.file.data(), job.file.size(), limits, job.image, job.scratch);
-  if (job.held_bytes > k_keep_bytes) {
+  if (job.held_bytes > kept_bytes(options_.memory_bytes, state_->jobs.size())) {
     std::vector<std::uint8_t>().swap(job.file);
     job.scratch = Image();
   }
@@ -289,7 +287,7 @@ void Pipeline::settle(Job& job) {
 /// Under the mutex: the job is free for another image.
 void Pipeline::release(Job& job) {
   State& s = *state_;
-  if (job.held_bytes > k_keep_bytes) job.release_memory();
+  if (job.held_bytes > kept_bytes(options_.memory_bytes, s.jobs.size())) job.release_memory();
   s.held_bytes -= job.held_bytes;
   s.admitted -= job.is_admitted ? 1 : 0;
   job.held_bytes = 0;
