@@ -16,7 +16,7 @@ std::vector<int> window_starts(int extent, int window, int stride);
 /// Sliding windows: at each pixel the enlarged logits of all windows that cover it are summed and divided by their
 /// count. Where the image was resized before, the averages are resized to the label map's size.
 ///
-/// Enlarged logits are never stored as a whole. The image is worked off in bands of k_band_windows windows, from top to
+/// Enlarged logits are never stored as a whole. The image is done in bands of k_band_windows windows, from top to
 /// bottom, holding the small logits of the window rows under way; windows that reach over a band's edge are run once
 /// for each side. So memory depends on the window, not on the image.
 class Slide {
