@@ -34,13 +34,19 @@ class Trained:
         return networks.of_model(self.model)
 
 
+def network_configs():
+    """Names of the networks in tools/configs, where recipes of training lie too."""
+    found = {path.stem: fields.load_json(path) for path in CONFIGS.glob("*.json")}
+    return sorted(name for name, value in found.items() if not {"recipe", "runs"} & value.keys())
+
+
 def named_config(text) -> dict:
     """The configuration in the file `text`, or the one of that name in tools/configs."""
     path = Path(text)
     if not path.exists() and "/" not in text and (CONFIGS / f"{text}.json").is_file():
         path = CONFIGS / f"{text}.json"
     elif not path.exists() and "/" not in text and not path.suffix:
-        known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.json")))
+        known = ", ".join(network_configs())
         raise fields.FieldError(f"{text}: no such file, and none of the configurations {known}")
     value = fields.load_json(path)
     if not isinstance(value, dict):

@@ -181,7 +181,7 @@ def test_hugging_face_config_refused(change, word, tmp_path, capsys):
 
 @pytest.mark.parametrize("change, word", [
     ({"resample": 3}, "resample"), ({"size": {"shortest_edge": 512}}, "size"), ({"image_std": [0, 1, 1]}, "std"),
-    ({"image_mean": [1, 2]}, "preprocessor_config.json"), ({"size": 8}, "size"), ({"do_center_crop": True}, "do_center_crop"),
+    ({"image_mean": [1, 2]}, "preprocessor_config.json"), ({"size": 0}, "size"), ({"do_center_crop": True}, "do_center_crop"),
 ])  # fmt: skip
 def test_hugging_face_preprocessor_refused(change, word, tmp_path, capsys):
     source = folder(tmp_path / "model", model_of("hf"), preprocessor={**NEW, **change})

@@ -93,7 +93,7 @@ def test_segmentation(network, how, style, tmp_path):
             nudged = x.double().clone()
             nudged[0, 1, 20, 20] += 1 / 57.12
             with torch.no_grad():
-                assert relative(model(nudged).logits, out.logits) > 10 * TOLERANCE
+                assert relative(model(nudged).logits, out.logits) > 3 * TOLERANCE
         whole = resized(out.logits, size)[0]
         assert_run(tmp_path / "out.safetensors", tmp_path / name, out.logits[0], whole, TOLERANCE, tmp_path)
         theirs = processor.post_process_semantic_segmentation(out, target_sizes=[size])[0]

@@ -177,7 +177,7 @@ def test_protocol_fields(added, accepted):
             weight_file.check_preprocessing(value)
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in loading.CONFIGS.glob("*.json")))
+@pytest.mark.parametrize("name", loading.network_configs())
 def test_the_library_reads_every_configuration(name, tmp_path, monkeypatch):
     """What Python writes for the configurations of tools/configs is what C++ declares: names, shapes, counts."""
     for init in ("kaiming_uniform_", "xavier_uniform_", "uniform_", "normal_"):
