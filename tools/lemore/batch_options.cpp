@@ -39,7 +39,9 @@ void add_mode_option(CLI::App& command, std::optional<Mode>& mode) {
 
 void add_batch_options(CLI::App& command, BatchOptions& options) {
   add_mode_option(command, options.mode);
-  command.add_option("--stride", options.stride, "Distance of slide's windows; default: the model's own, else two thirds of a window")
+  command
+      .add_option("--stride", options.stride,
+                  "Distance of slide's windows; default: the model's own, else two thirds of a window")
       ->type_name("HxW");
   add_compute_options(command, options.compute);
   command.add_flag("--recursive", options.recursive, "Sub-folders too");

@@ -183,9 +183,8 @@ std::string as_text(const NetworkOptions& options, const Model& model, const Ses
            to_text(model.input_size()) + ", runs from " + std::to_string(model.min_side()) + " a side");
   std::string classes;
   for (const ClassInfo& c : model.classes()) classes += (classes.empty() ? "" : ", ") + c.name;
-  add_line(text, "classes",
-           std::to_string(model.classes().size()) +
-               (model.labels_name().empty() ? "" : " (" + model.labels_name() + ")") + ": " + classes);
+  add_line(text, "classes", std::to_string(model.classes().size()) + ": " + classes);
+  add_line(text, "labels", model.labels_name());
   std::snprintf(line, sizeof(line), "RGB, mean %g %g %g, std %g %g %g, %s %s; label map %s",
                 static_cast<double>(pre.mean[0]), static_cast<double>(pre.mean[1]), static_cast<double>(pre.mean[2]),
                 static_cast<double>(pre.std[0]), static_cast<double>(pre.std[1]), static_cast<double>(pre.std[2]),
