@@ -271,3 +271,12 @@ def normalise(image: torch.Tensor) -> torch.Tensor:
     """Float RGB in 0..255 [..., 3, h, w] to network input."""
     mean, std = (torch.tensor(v, dtype=image.dtype, device=image.device)[:, None, None] for v in (MEAN, STD))
     return (image - mean) / std
+
+
+def __getattr__(name):
+    """Scripts outside the repository import SegmentationSet from here; it lives with the other data sets."""
+    if name == "SegmentationSet":
+        from .training.sets import SegmentationSet
+
+        return SegmentationSet
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

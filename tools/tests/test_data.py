@@ -25,7 +25,9 @@ def test_read_image_turns_upright(tmp_path, orientation):
 def test_names_that_scripts_import():
     """Scripts outside this repository know the first network by these names."""
     from lemore_torch.config import Config
+    from lemore_torch.data import SegmentationSet
     from lemore_torch.model import LeMoRe
     from lemore_torch.networks import lemore
+    from lemore_torch.training import sets
 
-    assert (Config, LeMoRe) == (lemore.Config, lemore.LeMoRe)
+    assert (Config, LeMoRe, SegmentationSet) == (lemore.Config, lemore.LeMoRe, sets.SegmentationSet)
