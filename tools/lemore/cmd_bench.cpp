@@ -30,7 +30,7 @@ struct BenchOptions : NetworkOptions {
 /// Rows of the list of the slowest steps.
 constexpr std::size_t k_slowest = 10;
 
-constexpr const char* k_examples = R"(Examples:
+constexpr const char* k_bench_examples = R"(Examples:
   lemore bench -m weights/lemore-camvid.safetensors                     the network at the size it was trained for
   lemore bench -m MODEL --size 512x512 --output labels -t 2             to the label map, on two threads
   lemore bench -m MODEL --size 512x512 -t 1 --layers                    every step, and the ten slowest
@@ -312,7 +312,7 @@ int bench(const BenchOptions& options) {
 void add_bench_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<BenchOptions>();
   CLI::App* command = app.add_subcommand("bench", "How fast the network runs here, as a whole and step by step");
-  command->footer(k_examples);
+  command->footer(k_bench_examples);
   command->add_option("-m,--model", options->model, "Weight file (.safetensors)")->required()->type_name("MODEL");
   command->add_option("IMAGE", options->image, "Image file for --output image; default: a picture drawn in memory")
       ->type_name("");

@@ -24,7 +24,7 @@ struct CompareOptions {
   ComputeOptions compute;
 };
 
-constexpr const char* k_examples = R"(Examples:
+constexpr const char* k_compare_examples = R"(Examples:
   lemore compare -m model.safetensors --reference dump.safetensors
   lemore compare -m model.safetensors --reference dump.safetensors --rtol 1e-5 --isa avx2 -t 2 --json
 
@@ -280,7 +280,7 @@ int compare(const CompareOptions& options) {
 void add_compare_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<CompareOptions>();
   CLI::App* command = app.add_subcommand("compare", "Hold a model's numbers against a recorded PyTorch run");
-  command->footer(k_examples);
+  command->footer(k_compare_examples);
   command->add_option("-m,--model", options->model, "Weight file (.safetensors)")->required()->type_name("MODEL");
   command->add_option("--reference", options->reference, "The recorded tensors")
       ->required()

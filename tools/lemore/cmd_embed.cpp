@@ -16,7 +16,7 @@ struct EmbedOptions {
   std::string model, out, name = "lemore_model", machine;
 };
 
-constexpr const char* k_examples = R"(Examples:
+constexpr const char* k_embed_examples = R"(Examples:
   lemore embed weights/lemore-camvid.safetensors -o model.h                     a C and C++ header
   lemore embed MODEL -o model.o --machine armv7 --name street_model             an object file for another processor
 
@@ -65,7 +65,7 @@ void add_embed_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<EmbedOptions>();
   CLI::App* command =
       app.add_subcommand("embed", "A model as a C header or an object file, for programs without files");
-  command->footer(k_examples);
+  command->footer(k_embed_examples);
   command->add_option("MODEL", options->model, "Weight file (.safetensors)")->required()->type_name("");
   command->add_option("-o,--out", options->out, "Header (.h) or ELF object (.o)")->required()->type_name("OUT");
   command->add_option("--name", options->name, "Name of the array; default: lemore_model")->type_name("NAME");

@@ -45,7 +45,7 @@ struct EvalOptions {
 /// More images at a time would rather wait for memory than for the network.
 constexpr int k_most_default_jobs = 8;
 
-constexpr const char* k_examples = R"(Examples:
+constexpr const char* k_eval_examples = R"(Examples:
   lemore eval -m weights/lemore-camvid.safetensors --images camvid/val/images --labels camvid/val/labels
   lemore eval -m MODEL --images DIR --labels DIR --json                     JSON instead of the table
   lemore eval -m MODEL --images DIR --labels DIR --worst 10 --out worst     photo / truth / prediction of the ten worst
@@ -296,7 +296,7 @@ Status check_usage(const EvalOptions& options) {
 void add_eval_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App* command = app.add_subcommand("eval", "Score a model on labelled images: mIoU, accuracies, confusion");
-  command->footer(k_examples);
+  command->footer(k_eval_examples);
   command->add_option("-m,--model", options->model, "Weight file (.safetensors)")->type_name("MODEL");
   command->add_option("--images", options->images, "Folder of images")->type_name("DIR");
   command->add_option("--labels", options->labels, "Folder of label PNGs of the same names")->type_name("DIR");

@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* k_examples = R"(Examples:
+constexpr const char* k_info_examples = R"(Examples:
   lemore info weights/lemore-camvid.safetensors
   lemore info model.safetensors --size 512x1024 --layers
   lemore info model.safetensors --json | jq .macs
@@ -224,7 +224,7 @@ int info(const NetworkOptions& options) {
 void add_info_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<NetworkOptions>();
   CLI::App* command = app.add_subcommand("info", "What a weight file holds and what it costs to run");
-  command->footer(k_examples);
+  command->footer(k_info_examples);
   command->add_option("MODEL", options->model, "Weight file (.safetensors)")->required()->type_name("");
   add_network_options(*command, *options, "List the steps as they are run");
   command->callback([options, &exit_code] { exit_code = info(*options); });

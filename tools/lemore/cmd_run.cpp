@@ -46,7 +46,7 @@ struct RunOptions {
   double fps = 0;
 };
 
-constexpr const char* k_examples = R"(Examples:
+constexpr const char* k_run_examples = R"(Examples:
   lemore run -m weights/lemore-camvid.safetensors street.jpg -o street          street.labels.png, street.overlay.png
   lemore run -m MODEL street.jpg -o labels.png --emit labels                     exactly that file
   lemore run -m MODEL photos/ -o out/ --emit labels,json --recursive --resume    a whole tree, going on where it stopped
@@ -441,7 +441,7 @@ int run(RunOptions options) {
 void add_run_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* command = app.add_subcommand("run", "Segment images: label maps, overlays and more");
-  command->footer(k_examples);
+  command->footer(k_run_examples);
   command->add_option("-m,--model", options->model, "Weight file (.safetensors)")->required()->type_name("MODEL");
   command
       ->add_option("INPUT", options->inputs, "File, folder, 'glob*', @list.txt, or - (image bytes on standard input)")

@@ -18,7 +18,7 @@ constexpr const char* k_format = "lemore-confusion";
 constexpr int k_version = 2;
 constexpr std::size_t k_max_classes = 256;
 /// 256 x 256 counts of 16 digits with room to spare for indentation.
-constexpr std::size_t k_max_bytes = std::size_t{16} << 20;
+constexpr std::size_t k_max_saved_bytes = std::size_t{16} << 20;
 
 /// A count of at most 2^53, or nothing.
 std::optional<std::uint64_t> count_of(const Json& value) {
@@ -139,7 +139,7 @@ std::string to_json_text(const SavedCounts& saved) {
 }
 
 Result<SavedCounts> read_saved_counts(const std::string& path) {
-  const Result<Json> json = read_strict_json(path, k_max_bytes);
+  const Result<Json> json = read_strict_json(path, k_max_saved_bytes);
   if (!json.ok()) return json.status();
   SavedCounts saved;
   if (const char* wrong = parse(*json, saved)) return Status(StatusCode::invalid_file, path + ": " + wrong);
