@@ -56,15 +56,19 @@ bool is_part_name(std::string_view name) noexcept {
 struct PartSlot {
   std::atomic<bool> is_taken{false};
   std::atomic<bool> is_there{false};
+  std::atomic<bool> is_opening{false};  ///< the file may come to be at any moment
   char path[PATH_MAX] = {};
 };
 std::array<PartSlot, 16> part_slots;
+/// Set by the signal that ends the process: from then on no part file is made.
+std::atomic<bool> no_more_parts{false};
 
 PartSlot* take_slot(const std::string& path) noexcept {
   if (path.size() >= PATH_MAX) return nullptr;
   for (PartSlot& slot : part_slots) {
     if (slot.is_taken.exchange(true)) continue;
     std::memcpy(slot.path, path.c_str(), path.size() + 1);
+    slot.is_opening.store(true);
     slot.is_there.store(true);
     return &slot;
   }
@@ -89,8 +93,13 @@ class PartFile {
     for (int attempts = 0; attempts < 1000; ++attempts) {
       path_ = prefix + std::to_string(counter++) + std::string(k_part_suffix);
       slot_ = take_slot(path_);
+      if (no_more_parts.load()) {
+        release_slot();
+        return EINTR;
+      }
       file_ = FileHandle(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
       const int error = file_.is_open() ? 0 : errno;
+      if (slot_ != nullptr) slot_->is_opening.store(false);
       // Without locks on this file system nobody else can lock the file either, and it is left alone all the same.
       const bool is_locked = error == 0 && ::flock(file_.get(), LOCK_EX | LOCK_NB) == 0;
       const bool is_seized = error == 0 && !is_locked && errno == EWOULDBLOCK;
@@ -121,6 +130,7 @@ class PartFile {
  private:
   void release_slot() noexcept {
     if (slot_ == nullptr) return;
+    slot_->is_opening.store(false);
     slot_->is_there.store(false);
     slot_->is_taken.store(false);
     slot_ = nullptr;
@@ -306,7 +316,10 @@ void remove_stale_parts(const std::string& folder) noexcept {
 }
 
 void remove_own_parts() noexcept {
+  no_more_parts.store(true);
   for (PartSlot& slot : part_slots) {
+    // Another thread may be about to make this file; this one, if the signal came to it there, is not.
+    for (int wait = 0; wait < 50 && slot.is_opening.load(); ++wait) ::poll(nullptr, 0, 1);
     if (slot.is_there.load()) ::unlink(slot.path);
   }
 }

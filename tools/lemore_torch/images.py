@@ -356,7 +356,7 @@ def _bmp(data):
     check_size(width, height)
     if compression not in (0, 3) or planes != 1 or (compression == 3 and bits not in (16, 32)):
         raise ImageError("run-length coded or otherwise compressed BMP is not supported")
-    if bits not in (1, 4, 8, 16, 24, 32):
+    if bits not in ((1, 4, 8, 24) if header == 12 else (1, 4, 8, 16, 24, 32)):
         raise ImageError(f"damaged BMP: {bits} bits a pixel")
     row = (width * bits + 31) // 32 * 4
     if offset > len(data) or row * height > len(data) - offset:
