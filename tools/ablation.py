@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What each ingredient of a recipe brings: short runs of train.py, each with something changed, one after the other.
 
-The plan (tools/configs/camvid-ablation.json) has "base", fields of the recipe changed in all runs, "seeds" of the base, and
-"runs", by name the fields changed in each. A run that was cut off goes on where it was; finished ones are left alone.
+The plan (tools/configs/camvid-ablation.json) has "base", fields of the recipe changed in all runs, "seeds" of the
+base, and "runs", by name the fields changed in each. A run that was cut off goes on where it was; finished ones are
+left alone.
 """
 
 import csv
@@ -61,7 +62,8 @@ def run(args, name, seed, changes):
     folder = folder_of(args.out, name)
     if (folder / "result.json").is_file():
         return True
-    command = [sys.executable, str(TRAIN), "--config", args.config, "--data", args.data, "--out", str(folder), "--resume",
+    command = [sys.executable, str(TRAIN), "--config", args.config, "--data", args.data, "--out", str(folder),
+               "--resume",
                "--cache", str(Path(args.out) / "cache"), "--threads", str(args.threads), "--device", "cpu"]  # fmt: skip
     for field, value in {"seed": seed, **changes}.items():
         command += ["--set", f"{field}={json.dumps(value)}"]
@@ -101,7 +103,8 @@ def table(found, names):
         figures += [f"{float(row[f'{o}_miou']):.3f}" if row.get(f"{o}_miou") else "" for o in others]
         lines.append(f"| {name} | " + " | ".join([*figures, f"{60 * float(row['cpu_hours']):.0f}"]) + " |")
     if len(base) > 1:
-        lines += ["", f"{len(base)} seeds: {statistics.mean(base):.3f}, from {min(base):.3f} to {max(base):.3f}, standard "
+        lines += ["",
+                  f"{len(base)} seeds: {statistics.mean(base):.3f}, from {min(base):.3f} to {max(base):.3f}, standard "
                   f"deviation {statistics.stdev(base):.3f}."]  # fmt: skip
     return "\n".join(lines)
 

@@ -2,8 +2,8 @@
 """Convert trained weights to the file that the C++ library loads.
 
 IN is a Hugging Face model folder, or a checkpoint of MMSegmentation, of the SegFormer authors or of this package's
-train.py (.pth, .pt, .bin, .safetensors). The network, its naming and its classes are recognised; nothing in a file is ever
-executed; missing, extra, mis-shaped and non-finite tensors are refused by the name that the file gives them.
+train.py (.pth, .pt, .bin, .safetensors). The network, its naming and its classes are recognised; nothing in a file
+is ever executed; missing, extra, mis-shaped and non-finite tensors are refused by the name that the file gives them.
 
   from a Hugging Face folder to a picture:
     python3 tools/convert.py segformer-b0-finetuned-ade-512-512 -o b0.safetensors
@@ -41,7 +41,9 @@ def add_input_options(parser):
     """The options that say how a trained network is read; dump_reference.py and others have them too."""
     parser.add_argument("--config", metavar="NAME|FILE",
                         help="what the file does not say: a configuration of tools/configs (segformer-b0) or a JSON file")  # fmt: skip
-    parser.add_argument("--key", metavar="NAME", help="where in the checkpoint the weights are, with dots: ema.state_dict")
+    parser.add_argument(
+        "--key", metavar="NAME", help="where in the checkpoint the weights are, with dots: ema.state_dict"
+    )
     parser.add_argument("--prefix", default="", help="take only the tensors whose names start with this")
 
 
@@ -107,7 +109,8 @@ def write(trained, output, source, license_text="unspecified", metrics=None):
         if not np.isfinite(array).all():
             raise ConvertError(f"{source}: '{name}' overflows when the norm beside it is folded into it")
     provenance = {
-        "source": Path(source).resolve().name.encode("utf-8", "replace").decode(), "source_sha256": digest(trained.weights.files), "license": license_text,
+        "source": Path(source).resolve().name.encode("utf-8", "replace").decode(),
+        "source_sha256": digest(trained.weights.files), "license": license_text,
         "converter": f"tools/convert.py, format {FORMAT_VERSION}", "metrics": metrics or {},
     }  # fmt: skip
     texts = {"config": trained.config.to_json(), "labels": trained.labels.to_json(),
@@ -136,7 +139,8 @@ def run(args):
 
 
 def one_line_errors(run, args) -> int:
-    """Runs `run(args)` and returns an exit code: whatever is wrong with files from outside becomes one line on stderr."""
+    """Runs `run(args)` and returns an exit code: whatever is wrong with files from outside becomes one line on
+    stderr."""
     try:
         run(args)
     except (

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Score a trained network against label images: the Python reference of `lemore eval`.
 
-Images are prepared and label maps made as the network's authors test it; plainly, each image is resized to the network's
-input size, its logits straight to the label's size, then argmax. IoU comes from
+Images are prepared and label maps made as the network's authors test it; plainly, each image is resized to the
+network's input size, its logits straight to the label's size, then argmax. IoU comes from
 integer confusion counts; classes in neither truth nor prediction are left out of the means.
 """
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write a trained network as ONNX, for other runtimes and to compare with them.
 
-What is written is the plain PyTorch module as torch.onnx exports it, for one input size: `image` [1, 3, H, W], normalised
-RGB, to `logits`; with --labels to `labels`, the uint8 label map at the input's size.
+What is written is the plain PyTorch module as torch.onnx exports it, for one input size: `image` [1, 3, H, W],
+normalised RGB, to `logits`; with --labels to `labels`, the uint8 label map at the input's size.
 
     python3 tools/export_onnx.py segformer-b0-finetuned-ade-512-512 -o b0.onnx --size 512x512
 """
@@ -58,7 +58,8 @@ def export(model, size, path, labels=False):
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # the tracer's notes on sizes, which are fixed here
             torch.onnx.export(module, torch.zeros(1, 3, *size), str(temporary), opset_version=OPSET,
-                              input_names=["image"], output_names=["labels" if labels else "logits"], **newer)  # fmt: skip
+                              input_names=["image"], output_names=["labels" if labels else "logits"],
+                              **newer)  # fmt: skip
         os.replace(temporary, path)
     except RuntimeError as error:
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -36,7 +36,9 @@ def run(*command, env=None, wait=0):
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.perf_counter()
         try:
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env={**os.environ, **(env or {})})
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env={**os.environ, **(env or {})}
+            )
         except OSError as error:
             raise ReportError(f"{command[0]}: {error.strerror}") from None
         _, status, usage = os.wait4(child.pid, 0)
@@ -117,7 +119,9 @@ def measure_runs(args):
         for size, threads, output in cases:
             say(f"round {turn + 1} of {args.rounds}: {size}, {threads} threads, {output}")
             layers = ["--layers"] if output == "logits" else []
-            results[size, threads, output].append(bench(args, args.model, "--size", size, "-t", threads, "--output", output, *layers))
+            results[size, threads, output].append(
+                bench(args, args.model, "--size", size, "-t", threads, "--output", output, *layers)
+            )
     return [middle(r) for r in results.values()]
 
 
@@ -147,15 +151,33 @@ def measure_process(args):
         result[output] = middle([bench(args, args.trained, *options) for _ in range(args.rounds)])
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        one = [run(args.lemore, "run", "-m", args.trained, args.photo, "-o", folder / "one", wait=args.wait) for _ in range(args.rounds)]
-        result["one"] = {"peak_bytes": max(d.peak_bytes for d in one), "seconds": statistics.median(d.seconds for d in one)}
+        one = [
+            run(args.lemore, "run", "-m", args.trained, args.photo, "-o", folder / "one", wait=args.wait)
+            for _ in range(args.rounds)
+        ]
+        result["one"] = {
+            "peak_bytes": max(d.peak_bytes for d in one),
+            "seconds": statistics.median(d.seconds for d in one),
+        }
         photos = folder / "photos"
         photos.mkdir()
         for i in range(40):
             shutil.copy(args.photo, photos / f"{i}{Path(args.photo).suffix}")
         many = []
         for _ in range(args.rounds):
-            done = run(args.lemore, "run", "-m", args.trained, photos, "-o", folder / "many", "--progress", "none", "--json", wait=args.wait)
+            done = run(
+                args.lemore,
+                "run",
+                "-m",
+                args.trained,
+                photos,
+                "-o",
+                folder / "many",
+                "--progress",
+                "none",
+                "--json",
+                wait=args.wait,
+            )
             many.append({**done.json, "peak_bytes": done.peak_bytes})
         result["folder"] = middle(many, "seconds")
         result["slide"] = []
@@ -167,7 +189,18 @@ def measure_process(args):
                 for y in range(side):
                     file.write(shades[3 * (y % 64) : 3 * (y % 64 + side)])
             done = run(
-                args.lemore, "run", "-m", args.trained, picture, "-o", folder / "large.png", "--emit", "labels", "--mode", "slide", wait=args.wait
+                args.lemore,
+                "run",
+                "-m",
+                args.trained,
+                picture,
+                "-o",
+                folder / "large.png",
+                "--emit",
+                "labels",
+                "--mode",
+                "slide",
+                wait=args.wait,
             )
             result["slide"].append(
                 {
@@ -183,7 +216,8 @@ def measure_process(args):
 
 
 def measure_kernels(args, isa):
-    """Google Benchmark's figures of the best ISA and of Eigen, and the limits that it measured; null where it is not built."""
+    """Google Benchmark's figures of the best ISA and of Eigen, and the limits that it measured; null where it is not
+    built."""
     if not os.access(args.kernels, os.X_OK):
         say(f"{args.kernels} is not built: no roofline")
         return None
@@ -236,10 +270,20 @@ def measure_peers(args):
                         wait=args.wait,
                         env={"NODE_PATH": str(Path(args.node_path).resolve())},
                     )
-                peers["OpenCV DNN"] = lambda onnx=onnx: run(sys.executable, PEERS / "opencv_dnn.py", onnx, size, threads, args.runs, wait=args.wait)
+                peers["OpenCV DNN"] = lambda onnx=onnx: run(
+                    sys.executable, PEERS / "opencv_dnn.py", onnx, size, threads, args.runs, wait=args.wait
+                )
             if args.checkpoint:
                 peers["libtorch"] = lambda: run(
-                    sys.executable, PEERS / "libtorch.py", args.checkpoint, args.config or "-", size, output, threads, args.runs, wait=args.wait
+                    sys.executable,
+                    PEERS / "libtorch.py",
+                    args.checkpoint,
+                    args.config or "-",
+                    size,
+                    output,
+                    threads,
+                    args.runs,
+                    wait=args.wait,
                 )
             if not peers:
                 continue

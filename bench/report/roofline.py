@@ -42,7 +42,9 @@ def roofline(kernels):
     ]
 
     def text(at_x, at_y, words, anchor="start", color="#333", extra=""):
-        out.append(f'<text x="{at_x:.1f}" y="{at_y:.1f}" text-anchor="{anchor}" fill="{color}"{extra}>{escape(words)}</text>')
+        out.append(
+            f'<text x="{at_x:.1f}" y="{at_y:.1f}" text-anchor="{anchor}" fill="{color}"{extra}>{escape(words)}</text>'
+        )
 
     def line(ax, ay, bx, by, color, extra=""):
         out.append(f'<line x1="{ax:.1f}" y1="{ay:.1f}" x2="{bx:.1f}" y2="{by:.1f}" stroke="{color}"{extra}/>')
@@ -59,7 +61,13 @@ def roofline(kernels):
         text(left - 6, y(v) + 4, f"{v:g}", "end")
         v *= 2
     text((left + width - right) / 2, height - 10, "floating-point operations per byte that must move", "middle")
-    text(16, (top + height - bottom) / 2, "GFLOP/s", "middle", extra=f' transform="rotate(-90 16 {(top + height - bottom) / 2:.1f})"')
+    text(
+        16,
+        (top + height - bottom) / 2,
+        "GFLOP/s",
+        "middle",
+        extra=f' transform="rotate(-90 16 {(top + height - bottom) / 2:.1f})"',
+    )
 
     shown = some_reads(kernels)
     for size, rate in shown:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes the SegFormers that bench/report/segformer compares: random weights, each as an ONNX file and as ours.
 
-segformer_models.py FOLDER, with the packages of requirements.txt. `hf` networks are the real module of transformers, `mmseg`
-ones the plain module of tools/lemore_torch; both leave through torch.onnx as people export them, to the logits and to the
-label map at the input's size. NAME-folded.onnx is the same network with the head's fusion applied before the resize, by
-hand: what nobody's exporter does, and lemore does.
+segformer_models.py FOLDER, with the packages of requirements.txt. `hf` networks are the real module of
+transformers, `mmseg` ones the plain module of tools/lemore_torch; both leave through torch.onnx as people export
+them, to the logits and to the label map at the input's size. NAME-folded.onnx is the same network with the head's
+fusion applied before the resize, by hand: what nobody's exporter does, and lemore does.
 """
 
 import os
@@ -116,7 +116,9 @@ def make(folder, name):
     with torch.no_grad():
         plain, *others = (module(image) for module in forms.values())
         for other in others:
-            assert (other - plain).abs().max() <= 1e-4 * plain.abs().max(), f"{name}: the folded form is another network"
+            assert (other - plain).abs().max() <= 1e-4 * plain.abs().max(), (
+                f"{name}: the folded form is another network"
+            )
     for form, module in forms.items():
         for output in ("logits", "labels"):
             export_onnx.export(module, SIZE, folder / f"{form}-{output}.onnx", output == "labels")

@@ -265,7 +265,8 @@ class Case(unittest.TestCase):
         return small
 
     def whole(self, folder, calm):
-        """What is in the folder is what an undisturbed run wrote, byte for byte; half-written files have hidden names."""
+        """What is in the folder is what an undisturbed run wrote, byte for byte; half-written files have hidden
+        names."""
         names = self.files(folder)
         for name in names:
             if not re.fullmatch(r"\.lemore-.+-\d+-\d+\.part", name):

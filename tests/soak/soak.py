@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Many images through one `lemore run`: its resident memory, open files and threads must not grow.
 
-soak.py LEMORE SOURCE_DIR [--images 20000]. Standard library only; draws a few pictures and links to them. Prints what it
-measured; exit code 1 where memory grew, an output is missing or two outputs of one picture differ.
+soak.py LEMORE SOURCE_DIR [--images 20000]. Standard library only; draws a few pictures and links to them. Prints
+what it measured; exit code 1 where memory grew, an output is missing or two outputs of one picture differ.
 """
 
 import argparse
@@ -25,14 +25,20 @@ ALLOWED_OPEN = 64  # files and threads: at most one file is open for each thread
 def draw(path, width, height, seed):
     r = random.Random(seed)
     a, b, c = (r.randrange(256) for _ in range(3))
-    rows = b"".join(b"\0" + bytes(v for x in range(width) for v in ((a + 3 * x) % 256, (b + 5 * y) % 256, (c + x * y // 8) % 256))
-                    for y in range(height))
+    rows = b"".join(
+        b"\0" + bytes(v for x in range(width) for v in ((a + 3 * x) % 256, (b + 5 * y) % 256, (c + x * y // 8) % 256))
+        for y in range(height)
+    )
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
-                     chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 def resident_kb(pid):
@@ -75,16 +81,40 @@ def main():
         width, height = map(int, args.size.split("x"))
         r = random.Random(1)
         for i in range(args.pictures):
-            draw(folder / "pictures" / ("%d.png" % i), r.randint(max(32, width // 2), width), r.randint(max(32, height // 2), height), i)
+            draw(
+                folder / "pictures" / ("%d.png" % i),
+                r.randint(max(32, width // 2), width),
+                r.randint(max(32, height // 2), height),
+                i,
+            )
         picture_of = [r.randrange(args.pictures) for _ in range(args.images)]
         for i, k in enumerate(picture_of):
             os.symlink("../pictures/%d.png" % k, folder / "in" / ("%06d.png" % i))
 
         start = time.monotonic()
         model = args.model or args.source / "tests/golden/rect.model.safetensors"
-        child = subprocess.Popen([args.lemore, "run", "-m", str(model), str(folder / "in"), "-o", str(folder / "out"), "--emit",
-                                  "labels,overlay", "--mode", args.mode, "-t", str(args.threads), "--progress", "plain"],
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            [
+                args.lemore,
+                "run",
+                "-m",
+                str(model),
+                str(folder / "in"),
+                "-o",
+                str(folder / "out"),
+                "--emit",
+                "labels,overlay",
+                "--mode",
+                args.mode,
+                "-t",
+                str(args.threads),
+                "--progress",
+                "plain",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         fcntl.fcntl(child.stderr, fcntl.F_SETPIPE_SZ, 4096)  # so that it is at most some dozens of images ahead
         samples, files, threads = [], [], []
         every = max(args.images // 400, 1)
@@ -114,9 +144,22 @@ def main():
                     failures.append("%s is missing or differs" % path.name)
         rise = growth_kb(samples)
         at = [samples[int(part * (len(samples) - 1))][1] for part in (0, 0.25, 0.5, 0.75, 1)]
-        print("soak: %d images in %.0f s; resident KB at the start, each quarter and the end: %s; peak %d; grown by %.0f from a third "
-              "on, %d allowed; open files %d to %d, threads %d to %d" % (args.images, seconds, ", ".join(map(str, at)),
-              max(kb for _, kb in samples), rise, ALLOWED_KB, min(files), max(files), min(threads), max(threads)))
+        print(
+            "soak: %d images in %.0f s; resident KB at the start, each quarter and the end: %s; peak %d; grown by %.0f from a third "
+            "on, %d allowed; open files %d to %d, threads %d to %d"
+            % (
+                args.images,
+                seconds,
+                ", ".join(map(str, at)),
+                max(kb for _, kb in samples),
+                rise,
+                ALLOWED_KB,
+                min(files),
+                max(files),
+                min(threads),
+                max(threads),
+            )
+        )
         # A sanitizer keeps what was freed for a while.
         if rise > ALLOWED_KB and not os.environ.get("LEMORE_TEST_SANITIZED"):
             failures.append("resident memory grows")

@@ -15,7 +15,8 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module
             "generator", "state_dict_ema", "ema_state_dict", "model_ema", "ema_model", "ema", "teacher")  # fmt: skip
 # Parts that wrappers of modules put into names.
 _WRAPPED = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"}
-_WRAPPER_WORDS = {"model", "net", "network", "module", "student", "teacher", "generator", "ema", "swa", "avg", "averaged",
+_WRAPPER_WORDS = {"model", "net", "network", "module", "student", "teacher", "generator", "ema", "swa", "avg",
+                  "averaged",
                   "average", "shadow", "state", "dict", "weights", "params", "online", "target"}  # fmt: skip
 _AVERAGED = {"ema", "swa", "teacher", "averaged", "average", "avg", "shadow"}
 _NO_WEIGHTS = {"optim", "optimizer", "optimizers", "scheduler", "schedulers", "scaler", "rng", "message", "hub",
@@ -60,8 +61,10 @@ def what_it_is(head: bytes) -> Optional[str]:
         return "HTML or XML: the download was a web page, not the file"
     if text.startswith(b"{"):
         return "JSON text, not weights"
-    for magic, name in ((b"\x89HDF", "an HDF5 file (Keras)"), (b"GGUF", "a GGUF file"), (b"\x1f\x8b", "gzip: unpack it"),
-                        (b"\x89PNG", "a PNG picture"), (b"\xff\xd8\xff", "a JPEG picture"), (b"\x93NUMPY", "a .npy array"),
+    for magic, name in ((b"\x89HDF", "an HDF5 file (Keras)"), (b"GGUF", "a GGUF file"),
+                        (b"\x1f\x8b", "gzip: unpack it"),
+                        (b"\x89PNG", "a PNG picture"), (b"\xff\xd8\xff", "a JPEG picture"),
+                        (b"\x93NUMPY", "a .npy array"),
                         (b"7z\xbc\xaf", "a 7z archive: unpack it"), (b"BZh", "bzip2: unpack it"),
                         (b"\xfd7zXZ", "xz: unpack it"), (b"Rar!", "a RAR archive: unpack it")):  # fmt: skip
         if head.startswith(magic):
@@ -263,12 +266,16 @@ def load_shards(index, key=None, prefix="") -> Weights:
         raise CheckpointError(f"{index}: weight_map: expected an object of file names by tensor")
     for name, file in places.items():
         if not isinstance(file, str) or file in ("", ".", "..") or "/" in file or "\\" in file:
-            raise CheckpointError(f"{index}: weight_map: '{name}': expected the name of a file beside it, got {file!r:.60}")
+            raise CheckpointError(
+                f"{index}: weight_map: '{name}': expected the name of a file beside it, got {file!r:.60}"
+            )
     files = [index.with_name(file) for file in sorted(set(places.values()))]
     absent = [file.name for file in files if not file.is_file()]
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        raise CheckpointError(f"{index}: names the file '{absent[0]}'{more}, which is not there: the download is incomplete")
+        raise CheckpointError(
+            f"{index}: names the file '{absent[0]}'{more}, which is not there: the download is incomplete"
+        )
     value, metadata = {}, {}
     for file in files:
         part, said = _contents(file)

@@ -231,8 +231,8 @@ def pair_pattern(text: str) -> Tuple[Side, Side]:
 
 
 def pairs(images, annotations, pattern: Optional[Tuple[Side, Side]] = None, recursive=False) -> List[Tuple[Path, Path]]:
-    """(image, label) paths by name without ending, or by the pattern; sorted. A missing partner, or two of a name, is an
-    error; with a pattern, files that are called otherwise are passed over."""
+    """(image, label) paths by name without ending, or by the pattern; sorted. A missing partner, or two of a name,
+    is an error; with a pattern, files that are called otherwise are passed over."""
     images, annotations = Path(images), Path(annotations)
     image_side, label_side = pattern or (Side(), Side())
     found, labels = {}, {}

@@ -51,8 +51,8 @@ def scores(counts: np.ndarray, names) -> dict:
 
 
 def evaluate(model, items, names, size, device="cpu", predict=None) -> dict:
-    """Scores of `model` over (uint8 image, label) pairs, each resized to `size`; `predict` makes the label map of an image
-    where that is not all there is to it."""
+    """Scores of `model` over (uint8 image, label) pairs, each resized to `size`; `predict` makes the label map of
+    an image where that is not all there is to it."""
     counts = np.zeros((len(names), len(names)), np.int64)
     model.eval()
     with torch.no_grad():

@@ -1,4 +1,5 @@
-"""Typed, bounded reading of JSON, as the C++ library does it; every error names the field, what was expected, what came."""
+"""Typed, bounded reading of JSON, as the C++ library does it; every error names the field, what was expected, what
+came."""
 
 import json
 from pathlib import Path
@@ -70,7 +71,9 @@ def items(value, where, low, high=None):
     if not isinstance(value, list):
         fail(where, "a list", value)
     if not low <= len(value) <= high:
-        raise FieldError(f"{where}: expected a list of {low if low == high else f'{low}..{high}'} items, got {len(value)}")
+        raise FieldError(
+            f"{where}: expected a list of {low if low == high else f'{low}..{high}'} items, got {len(value)}"
+        )
     return value
 
 

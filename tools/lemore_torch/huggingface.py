@@ -10,7 +10,8 @@ INDEX = ".index.json"  # beside weights in several files
 WEIGHTS = ("model.safetensors", f"model.safetensors{INDEX}", "pytorch_model.bin", f"pytorch_model.bin{INDEX}")
 # What a folder without such weights may have instead, and what to do about it.
 _OTHERS = (
-    ("adapter_config.json", "a PEFT adapter (LoRA or the like), which is a change to the weights of another model: merge it into "
+    ("adapter_config.json",
+     "a PEFT adapter (LoRA or the like), which is a change to the weights of another model: merge it into "
      "that with merge_and_unload() and save_pretrained()"),
     ("tf_model.h5", "TensorFlow's weights: load them in transformers with from_tf=True and save_pretrained()"),
     ("flax_model.msgpack", "Flax's weights: load them in transformers with from_flax=True and save_pretrained()"),
@@ -86,7 +87,8 @@ def class_names(value, count):
 
 
 def preprocessing(value) -> tuple:
-    """(input size, preprocessing, annotation offset) of a parsed preprocessor_config.json, of the new or the old style."""
+    """(input size, preprocessing, annotation offset) of a parsed preprocessor_config.json, of the new or the old
+    style."""
     where = "preprocessor_config.json"
     if not isinstance(value, dict):
         raise FieldError(f"{where}: expected an object")
@@ -127,7 +129,11 @@ def _weights_of(folder, key, prefix):
     for name in WEIGHTS:
         path = folder / name
         if path.is_file():
-            return checkpoint.load_shards(path, key, prefix) if name.endswith(INDEX) else checkpoint.load(path, key, prefix)
+            return (
+                checkpoint.load_shards(path, key, prefix)
+                if name.endswith(INDEX)
+                else checkpoint.load(path, key, prefix)
+            )
     variants = sorted(p for pattern in ("model.*.safetensors", "pytorch_model.*.bin") for p in folder.glob(pattern))
     if len(variants) == 1:  # model.fp16.safetensors
         weights = checkpoint.load(variants[0], key, prefix)
@@ -176,7 +182,9 @@ def read(folder, key=None, prefix="") -> checkpoint.Weights:
         if (folder / "preprocessor_config.json").is_file():
             described = fields.load_json(folder / "preprocessor_config.json")
         else:
-            weights.notes.append("no preprocessor_config.json: taken as 512x512, Pillow's bilinear, ImageNet's mean and std")
+            weights.notes.append(
+                "no preprocessor_config.json: taken as 512x512, Pillow's bilinear, ImageNet's mean and std"
+            )
         given["input_size"], extras["preprocessing"], extras["annotation_offset"] = preprocessing(described)
         kind = described.get("image_processor_type", described.get("feature_extractor_type", "Segformer"))
         if not str(kind).startswith("Segformer"):

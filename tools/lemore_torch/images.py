@@ -157,6 +157,7 @@ def _png_chunks(data):
 
 def _png_file(header, palette, body):
     """A PNG of nothing but what it takes."""
+
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -278,7 +279,8 @@ def _jpeg_without_end(data):
 
 
 def _jpeg_has_all_scans(data):
-    """Whether there is no end marker, and every coefficient of every component is in one of the scans to its last bit."""
+    """Whether there is no end marker, and every coefficient of every component is in one of the scans to its last
+    bit."""
     at, progressive, missing = 2, False, {}
     while at + 4 <= len(data):
         if data[at] != 0xFF:  # inside a scan

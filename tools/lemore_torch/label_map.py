@@ -73,7 +73,9 @@ class LabelMap:
     def _color(key):
         if re.fullmatch(r"#[0-9a-fA-F]{6}", key):
             return int(key[1:], 16)
-        parts = [int(p) for p in key.split(",")] if re.fullmatch(r"\s*[0-9]{1,9}\s*(,\s*[0-9]{1,9}\s*){2}", key) else [256]
+        parts = (
+            [int(p) for p in key.split(",")] if re.fullmatch(r"\s*[0-9]{1,9}\s*(,\s*[0-9]{1,9}\s*){2}", key) else [256]
+        )
         if max(parts) > 255:
             raise LabelMapError(f"colors: expected '#RRGGBB' or 'R,G,B', got '{key}'")
         return parts[0] << 16 | parts[1] << 8 | parts[2]
@@ -85,7 +87,9 @@ class LabelMap:
             name = meaning.strip()
             if self.names.count(name) == 1:
                 return self.names.index(name)
-            raise LabelMapError(f"{where}: {'several classes are' if name in self.names else 'no class is'} called '{name}'")
+            raise LabelMapError(
+                f"{where}: {'several classes are' if name in self.names else 'no class is'} called '{name}'"
+            )
         if isinstance(meaning, bool) or not isinstance(meaning, int) or not 0 <= meaning < len(self.names):
             raise LabelMapError(f"{where}: expected a class's name, its index 0..{len(self.names) - 1} or \"ignore\", "
                                 f"got {json.dumps(meaning)[:60]}")  # fmt: skip

@@ -1,5 +1,5 @@
-"""From whatever people have to a module ready to run: the weights, the network they are of, its configuration, its classes
-and how its images are prepared."""
+"""From whatever people have to a module ready to run: the weights, the network they are of, its configuration, its
+classes and how its images are prepared."""
 
 import json
 from dataclasses import dataclass
@@ -55,8 +55,8 @@ def named_config(text) -> dict:
 
 
 def configuration(text, classes=None):
-    """The Config, of whatever network, in the file `text` or of that name in tools/configs; of `classes` classes where it
-    does not say."""
+    """The Config, of whatever network, in the file `text` or of that name in tools/configs; of `classes` classes
+    where it does not say."""
     value = dict(named_config(text))
     if classes is not None and "classes_only" not in value:
         value.setdefault("num_classes", classes)
@@ -116,8 +116,10 @@ def _labels(weights, config, offset):
             generated.colors = [tuple(int(c) for c in color) for color in colors]
         except (TypeError, ValueError):
             colors = None
-    if not isinstance(colors, list) or len(colors) != count or any(
-        len(c) != 3 or min(c) < 0 or max(c) > 255 for c in generated.colors
+    if (
+        not isinstance(colors, list)
+        or len(colors) != count
+        or any(len(c) != 3 or min(c) < 0 or max(c) > 255 for c in generated.colors)
     ):
         weights.notes.append("no class colours in the file: made up; --labels gives them")
         generated.colors = Labels.generated(count).colors
@@ -127,9 +129,9 @@ def _labels(weights, config, offset):
 
 
 def load(path, config=None, key=None, prefix="", labels=None, protocol_name=None) -> Trained:
-    """Everything about a trained network. `config` is a file or a name of tools/configs, `labels` a file, `protocol_name`
-    one of protocol.PROTOCOLS; each says what the file itself can't, or instead of it. Errors are a CheckpointError of one
-    line."""
+    """Everything about a trained network. `config` is a file or a name of tools/configs, `labels` a file,
+    `protocol_name` one of protocol.PROTOCOLS; each says what the file itself can't, or instead of it. Errors are a
+    CheckpointError of one line."""
     weights = read(path, key, prefix)
     if weights.folded:
         raise CheckpointError(f"{path}: is a file that convert.py wrote; it needs the checkpoint that was converted")
@@ -157,7 +159,9 @@ def load(path, config=None, key=None, prefix="", labels=None, protocol_name=None
         offset = weights.extras.get("annotation_offset", 0)
         classifier = told.get("head", {}).get("type") == "classifier"
         if "preprocessing" in weights.extras.get("problems", ()) and not protocol_name:
-            raise fields.FieldError(f"{weights.extras['problems']['preprocessing']}; --protocol chooses another preparation")
+            raise fields.FieldError(
+                f"{weights.extras['problems']['preprocessing']}; --protocol chooses another preparation"
+            )
         if name and not classifier:
             size, preparation = protocol.of_form(naming, name, offset_learning)
             offset = 1 if name.startswith("ade20k") else offset

@@ -48,8 +48,8 @@ def sampled(labels: torch.Tensor, stride: int, size) -> torch.Tensor:
 
 
 def cross_entropy(logits, wanted, weights, factor=None, hard=1.0):
-    """Cross entropy with class weights, and with a factor for each pixel; the mean over what counts. With hard < 1 only that
-    share of the pixels, the worst, counts."""
+    """Cross entropy with class weights, and with a factor for each pixel; the mean over what counts. With hard < 1
+    only that share of the pixels, the worst, counts."""
     if not (wanted != IGNORE).any():
         return logits.sum() * 0
     if factor is None and hard == 1:
@@ -62,7 +62,9 @@ def cross_entropy(logits, wanted, weights, factor=None, hard=1.0):
     return each.sum() / total.sum().clamp(min=1e-6)
 
 
-def segmentation_loss(logits, target, weights, stride: int, lovasz: float, hard: float, trust=None, boundary: float = 0.0):
+def segmentation_loss(
+    logits, target, weights, stride: int, lovasz: float, hard: float, trust=None, boundary: float = 0.0
+):
     """Weighted cross entropy at 1/stride of the target's size, plus `lovasz` times the Lovasz loss at 1/4.
 
     logits [n, c, h, w]; target uint8 [n, H, W]; trust float [n, H, W], the weight of each pixel in the cross entropy;
@@ -84,8 +86,8 @@ def segmentation_loss(logits, target, weights, stride: int, lovasz: float, hard:
 
 
 def distillation_loss(logits, probabilities, target, agreeing: bool):
-    """Cross entropy with a teacher's probabilities [n, c, h, w] (sums of 1, or of 0 where nothing is known), the mean over the
-    pixels that count. With `agreeing` those are the ones where the teacher's best class is the label."""
+    """Cross entropy with a teacher's probabilities [n, c, h, w] (sums of 1, or of 0 where nothing is known), the
+    mean over the pixels that count. With `agreeing` those are the ones where the teacher's best class is the label."""
     logits = F.interpolate(logits, size=probabilities.shape[2:], mode="bilinear", align_corners=False)
     known = probabilities.sum(1) > 0.5
     if agreeing:

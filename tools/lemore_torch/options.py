@@ -58,7 +58,8 @@ def add_pairing(parser):
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
-    parser.add_argument("--pair", type=pattern, metavar="IMAGE=LABEL", help="names of an image and its label, {} for what "
+    parser.add_argument("--pair", type=pattern, metavar="IMAGE=LABEL",
+                        help="names of an image and its label, {} for what "
                         "they share: '{}_leftImg8bit.png={}_gtFine_labelTrainIds.png'")  # fmt: skip
     parser.add_argument("--recursive", action="store_true", help="sub-folders of the images and labels too")
 
@@ -72,7 +73,12 @@ def number(low, high, above=False, below=False):
             value = float(text)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value) or not low <= value <= high or (above and value == low) or (below and value == high):
+        if (
+            not math.isfinite(value)
+            or not low <= value <= high
+            or (above and value == low)
+            or (below and value == high)
+        ):
             bounds = f"{'above' if above else 'of at least'} {low} and {'below' if below else 'at most'} {high}"
             raise argparse.ArgumentTypeError(f"expected a number {bounds}, got '{text}'")
         return value

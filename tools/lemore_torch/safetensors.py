@@ -17,7 +17,8 @@ FILLER_PREFIX = "__pad."
 _DTYPES = {
     "F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"),
     "I64": np.dtype("<i8"), "I32": np.dtype("<i4"), "I16": np.dtype("<i2"), "I8": np.dtype("i1"),
-    "U64": np.dtype("<u8"), "U32": np.dtype("<u4"), "U16": np.dtype("<u2"), "U8": np.dtype("u1"), "BOOL": np.dtype("?"), "BF16": np.dtype("<u2"),  # BF16 is read as F32, never written
+    "U64": np.dtype("<u8"), "U32": np.dtype("<u4"), "U16": np.dtype("<u2"), "U8": np.dtype("u1"),
+    "BOOL": np.dtype("?"), "BF16": np.dtype("<u2"),  # BF16 is read as F32, never written
 }  # fmt: skip
 _NAMES = {dtype: name for name, dtype in _DTYPES.items() if name != "BF16"}
 

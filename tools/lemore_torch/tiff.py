@@ -70,7 +70,9 @@ class Page:
                 values = 1 - values  # Pillow has turned them already
             return values.reshape(self.height, self.width, -1)[:, :, : self.colors]
         tiled = 324 in self.fields
-        width, height = (self.one(322), self.one(323)) if tiled else (self.width, min(self.one(278, 2**32 - 1), self.height))
+        width, height = (
+            (self.one(322), self.one(323)) if tiled else (self.width, min(self.one(278, 2**32 - 1), self.height))
+        )
         offsets, sizes = (self.fields.get(tag, ()) for tag in ((324, 325) if tiled else (273, 279)))
         if not width or not height:
             raise TiffError("damaged TIFF: empty strips or tiles")
@@ -122,7 +124,8 @@ class Page:
             except zlib.error as error:
                 raise TiffError(f"damaged TIFF: {error}") from None
         # A gray picture of as many bytes, packed in the same way: bytes are unpacked whatever they mean.
-        entries = ((256, row), (257, rows), (258, 8), (259, self.compression), (262, 1), (273, 8), (277, 1), (278, rows),
+        entries = ((256, row), (257, rows), (258, 8), (259, self.compression), (262, 1), (273, 8), (277, 1),
+                   (278, rows),
                    (279, len(packed)))  # fmt: skip
         file = b"II*\0" + struct.pack("<I", 8 + len(packed) + len(packed) % 2) + packed + b"\0" * (len(packed) % 2)
         file += struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", tag, 4, 1, v) for tag, v in entries)

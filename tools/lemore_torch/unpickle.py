@@ -2,7 +2,8 @@
 
 A pickle may name any class and any function and have it called. This reader answers every name with a stand-in of its
 own. The stand-ins of tensors, numpy arrays and numbers, and the plain containers give their data. Every other name
-becomes `Foreign`: it keeps what it was given and does nothing. A name that only an attack has a use for ends the reading.
+becomes `Foreign`: it keeps what it was given and does nothing. A name that only an attack has a use for ends the
+reading.
 
 Read are torch.save's zip archives, its older sequence of pickles, and plain pickles. BF16 becomes F32.
 """
@@ -56,7 +57,8 @@ def bf16_to_f32(raw) -> np.ndarray:
 
 
 class Foreign:
-    """Stands for a class, or an object, that this reader does not know. Keeps what the pickle gives it, does nothing."""
+    """Stands for a class, or an object, that this reader does not know. Keeps what the pickle gives it, does
+    nothing."""
 
     def __init__(self, name, arguments=()):
         self.__dict__.update(name=name, arguments=arguments, members={}, items=[], state=None)
@@ -432,7 +434,9 @@ class _Resolver:
         out = {}
         for group in ("_parameters", "_buffers"):
             members = state.get(group)
-            out.update({k: self(v, depth) for k, v in members.items() if v is not None} if isinstance(members, dict) else {})
+            out.update(
+                {k: self(v, depth) for k, v in members.items() if v is not None} if isinstance(members, dict) else {}
+            )
         for name, inner in state["_modules"].items():
             members = self(inner, depth)
             if isinstance(members, dict):
@@ -441,7 +445,8 @@ class _Resolver:
 
 
 def read(path):
-    """What was saved: dicts, lists, numbers, strings, arrays for tensors (not to be written to), Foreign for the rest."""
+    """What was saved: dicts, lists, numbers, strings, arrays for tensors (not to be written to), Foreign for the
+    rest."""
     with open(path, "rb") as file:
         if zipfile.is_zipfile(file):
             value = _read_zip(file)

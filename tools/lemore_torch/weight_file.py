@@ -33,7 +33,19 @@ def check_labels(value, count):
 
 def check_preprocessing(value):
     where = "preprocessing"
-    known = ("channel_order", "mean", "std", "resize", "size_rule", "fit", "divisor", "mode", "window", "stride", "label_map")
+    known = (
+        "channel_order",
+        "mean",
+        "std",
+        "resize",
+        "size_rule",
+        "fit",
+        "divisor",
+        "mode",
+        "window",
+        "stride",
+        "label_map",
+    )
     fields.check_object(value, where, known)
     fields.one_of(value.get("channel_order"), f"{where}.channel_order", ("rgb",))
     fields.one_of(value.get("resize"), f"{where}.resize", ("bilinear", "opencv", "pillow"))

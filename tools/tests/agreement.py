@@ -1,4 +1,5 @@
-"""For tests that hold `lemore` against the library that a network comes from: random weights, pictures, and what may differ."""
+"""For tests that hold `lemore` against the library that a network comes from: random weights, pictures, and what
+may differ."""
 
 import json
 
@@ -72,8 +73,8 @@ def relative(actual, wanted):
 
 
 def assert_run(weights, image, wanted, resized, tolerance, folder, logits=True):
-    """`lemore run` on a picture gives the library's logits (`wanted`) and, but for ties, the label map of the logits that
-    the library has at the picture's size (`resized`, [classes, h, w])."""
+    """`lemore run` on a picture gives the library's logits (`wanted`) and, but for ties, the label map of the
+    logits that the library has at the picture's size (`resized`, [classes, h, w])."""
     kinds = "labels,npy" if logits else "labels"
     lemore("run", "-m", weights, image, "-o", f"{folder}/", "--emit", kinds)
     if logits:

@@ -67,9 +67,9 @@ GOLDENS = {
 }  # fmt: skip
 
 
-
-
-def mit(channels, depths=(1, 1, 1, 1), heads=(1, 2, 2, 3), ratios=(4, 2, 3, 1), reductions=(8, 4, 2, 1), eps=1e-6, **more):
+def mit(
+    channels, depths=(1, 1, 1, 1), heads=(1, 2, 2, 3), ratios=(4, 2, 3, 1), reductions=(8, 4, 2, 1), eps=1e-6, **more
+):
     return {"type": "mit", "channels": list(channels), "depths": list(depths), "heads": list(heads),
             "reductions": list(reductions), "mlp_ratios": list(ratios), "norm_eps": eps, **more}  # fmt: skip
 
@@ -82,7 +82,8 @@ SEGFORMERS = {
                           "backbone": mit((4, 6, 8, 12), ratios=(2, 2, 2, 2), reductions=(4, 3, 1, 1)),
                           "head": {"channels": 20, "classifier": "offset_learning"}}, (40, 36)),
     "segformer/hf": ({"input_size": [41, 35], "num_classes": 19,
-                      "backbone": mit((5, 8, 10, 18), (1, 2, 1, 1), reductions=(4, 4, 2, 1), eps=1e-5, patch_norm_eps=1e-5,
+                      "backbone": mit((5, 8, 10, 18), (1, 2, 1, 1), reductions=(4, 4, 2, 1), eps=1e-5,
+                                      patch_norm_eps=1e-5,
                                       reduction_norm_eps=1e-5, patch_sizes=[5, 3, 3, 3]),
                       "head": {"channels": 17, "projection": "linear"}}, (41, 35)),
     "segformer/classifier": ({"input_size": [32, 45], "num_classes": 11,

@@ -27,7 +27,7 @@ def program(path, text):
 
 def stand_ins(folder, other):
     """lemore takes 10 ms; what `other` prints is what the runtimes' script does."""
-    lemore = program(folder / "lemore", "print('{\"median_ms\": 10, \"min_ms\": 9}')")
+    lemore = program(folder / "lemore", 'print(\'{"median_ms": 10, "min_ms": 9}\')')
     python = program(folder / "python", other)
     models = folder / "models"
     models.mkdir()
@@ -48,5 +48,5 @@ def test_ratios_and_forms(segformer, tmp_path, capsys):
 
 
 def test_a_runtime_that_fails_is_named(segformer, tmp_path, capsys):
-    assert segformer.main(stand_ins(tmp_path, "print('{\"error\": \"no such operator\"}')")) == 1
+    assert segformer.main(stand_ins(tmp_path, 'print(\'{"error": "no such operator"}\')')) == 1
     assert "onnxruntime, segformer-b0-mmseg, logits: no such operator" in capsys.readouterr().err

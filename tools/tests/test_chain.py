@@ -1,4 +1,5 @@
-"""The whole chain, one command a step: draw a data set, train, convert, evaluate and run in C++. Under two minutes of one core."""
+"""The whole chain, one command a step: draw a data set, train, convert, evaluate and run in C++. Under two minutes
+of one core."""
 
 import json
 import os

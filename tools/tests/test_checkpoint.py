@@ -61,8 +61,10 @@ def test_under_any_name(name, model, tmp_path):
         assert equal(load(tmp_path, prefixed(state, name + ".")), model)
 
 
-@pytest.mark.parametrize("prefixes", [("module.",), ("_orig_mod.",), ("module.", "_orig_mod."), ("_orig_mod.", "module."),
-                                      ("model.", "_orig_mod."), ("model.", "net."), ("student_model.",), ("ema.", "module."), ("module.", "model.", "module.")])  # fmt: skip
+@pytest.mark.parametrize("prefixes", [("module.",), ("_orig_mod.",), ("module.", "_orig_mod."),
+                                      ("_orig_mod.", "module."),
+                                      ("model.", "_orig_mod."), ("model.", "net."), ("student_model.",),
+                                      ("ema.", "module."), ("module.", "model.", "module.")])  # fmt: skip
 def test_prefixes(prefixes, model, tmp_path):
     state = prefixed(model.state_dict(), *prefixes)
     assert equal(load(tmp_path, state), model)
@@ -75,7 +77,11 @@ def test_a_compiled_part(model, tmp_path):
 
 
 def test_the_average_is_preferred_and_key_chooses(model, other, tmp_path):
-    value = {"model": other.state_dict(), "model_ema": model.state_dict(), "optimizer": {"state": {0: {"a.b": torch.ones(2)}}}}
+    value = {
+        "model": other.state_dict(),
+        "model_ema": model.state_dict(),
+        "optimizer": {"state": {0: {"a.b": torch.ones(2)}}},
+    }
     weights = load(tmp_path, value)
     assert equal(weights, model) and "averaged" in weights.notes[0] and "'model'" in weights.notes[0]
     assert equal(load(tmp_path, value, key="model"), other)
@@ -130,11 +136,14 @@ def test_harmless_things_are_stepped_over(protocol, model, tmp_path):
     optimizer = torch.optim.AdamW(model.parameters())
     value = {
         "model": model.state_dict(), "best": np.float64(0.6), "f32": np.float32(0.5), "count": np.int64(7),
-        "array": np.arange(6, dtype=np.int16).reshape(2, 3), "big": np.arange(3, dtype=">f4"), "args": argparse.Namespace(lr=1),
-        "dd": collections.defaultdict(list, a=[1]), "counter": collections.Counter("aab"), "deque": collections.deque([1, 2], 5),
+        "array": np.arange(6, dtype=np.int16).reshape(2, 3), "big": np.arange(3, dtype=">f4"),
+        "args": argparse.Namespace(lr=1),
+        "dd": collections.defaultdict(list, a=[1]), "counter": collections.Counter("aab"),
+        "deque": collections.deque([1, 2], 5),
         "path": pathlib.Path("/a/b"), "set": {1, 2}, "frozen": frozenset("x"), "enum": Color.RED, "config": config,
         "hooked": Hooked(), "optimizer": optimizer.state_dict(), "whole_optimizer": optimizer, "dtype": torch.float32,
-        "device": torch.device("cpu"), "size": torch.Size([1, 2]), "function": np.mean, "class": Hooked, "complex": 1 + 2j,
+        "device": torch.device("cpu"), "size": torch.Size([1, 2]), "function": np.mean, "class": Hooked,
+        "complex": 1 + 2j,
         "strings": np.array(["a", "b"]), "objects": np.array([{}, None]), "slice": slice(1, 2), "bytes": b"\xff\x00",
         "parameter": torch.nn.Parameter(torch.ones(2)), "complex_tensor": torch.zeros(2, dtype=torch.complex64),
         "scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 3), "range": range(3),

@@ -23,7 +23,9 @@ PYTEST = """<testsuites><testsuite><testcase name="a"/><testcase name="b"><error
 def test_results_and_reasons(tmp_path):
     (tmp_path / "ctest.xml").write_text(CTEST)
     (tmp_path / "pytest.xml").write_text(PYTEST)
-    done = subprocess.run([TOOLS / "ci/results", tmp_path / "ctest.xml", tmp_path / "pytest.xml"], capture_output=True, text=True)
+    done = subprocess.run(
+        [TOOLS / "ci/results", tmp_path / "ctest.xml", tmp_path / "pytest.xml"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "2 2 5"

@@ -1,4 +1,5 @@
-"""SegFormer weights as people have them: Hugging Face folders, OpenMMLab's and the authors' checkpoints, recorded networks."""
+"""SegFormer weights as people have them: Hugging Face folders, OpenMMLab's and the authors' checkpoints, recorded
+networks."""
 
 import hashlib
 import json
@@ -56,7 +57,9 @@ def check(model, tensors, texts, exact=True):
     wanted = folding.inference_form(model)
     assert tensors.keys() == wanted.keys()
     for name, array in wanted.items():
-        assert np.array_equal(tensors[name], array) if exact else np.allclose(tensors[name], array, rtol=0.05, atol=0.02), name
+        assert (
+            np.array_equal(tensors[name], array) if exact else np.allclose(tensors[name], array, rtol=0.05, atol=0.02)
+        ), name
     given = model.config.to_json()
     assert {**texts["config"], "input_size": given["input_size"]} == given
 
@@ -102,7 +105,8 @@ def write_bf16(path, state):
 NEW = {"do_resize": True, "size": {"height": 96, "width": 64}, "resample": 2, "do_rescale": True,
        "rescale_factor": 0.00392156862745098, "do_normalize": True, "image_mean": MEAN, "image_std": STD,
        "do_reduce_labels": True, "image_processor_type": "SegformerImageProcessor"}  # fmt: skip
-OLD = {"do_normalize": True, "do_resize": True, "feature_extractor_type": "SegformerFeatureExtractor", "image_mean": MEAN,
+OLD = {"do_normalize": True, "do_resize": True, "feature_extractor_type": "SegformerFeatureExtractor",
+       "image_mean": MEAN,
        "image_std": STD, "reduce_labels": True, "resample": 2, "size": 128}  # fmt: skip
 
 
@@ -125,8 +129,8 @@ def test_state_dict_of_a_transformers_5_module(bare, tmp_path, heads):
     """torch.save(model.state_dict()): other names than those of the files that save_pretrained writes."""
     kind = {"type": "classifier"} if bare else {}
     model = model_of("hf", **kind)
-    state = {name[len(bare):] if name.startswith(bare) else name: t for name, t in in_naming(model, "hf5").items()}
-    assert "segformer.stages.1.blocks.0.attention.k_proj.bias"[len(bare):] in state
+    state = {name[len(bare) :] if name.startswith(bare) else name: t for name, t in in_naming(model, "hf5").items()}
+    assert "segformer.stages.1.blocks.0.attention.k_proj.bias"[len(bare) :] in state
     torch.save({"model": state}, tmp_path / "m.pth")
     tensors, texts = converted(tmp_path, tmp_path / "m.pth", *heads)
     check(model, tensors, texts)
@@ -166,11 +170,13 @@ def test_a_classifier_sees_images_as_its_file_says(tmp_path):
 
 
 @pytest.mark.parametrize("change, word", [
-    ({"model_type": "upernet"}, "model_type"), ({"hidden_act": "gelu_new"}, "hidden_act"), ({"num_channels": 4}, "num_channels"),
+    ({"model_type": "upernet"}, "model_type"), ({"hidden_act": "gelu_new"}, "hidden_act"),
+    ({"num_channels": 4}, "num_channels"),
     ({"num_encoder_blocks": 5}, "num_encoder_blocks"), ({"id2label": {"0": "a", "5": "b"}}, "got 5"),
     ({"id2label": {"road": 0}}, "id2label"),
     ({"num_attention_heads": [1, 4, 2, 3]}, "multiple of heads"), ({"depths": [1, 2, 1]}, "depths"),
-    ({"depths": [1, 3, 1, 1]}, "segformer.encoder.block.1.2."), ({"decoder_hidden_size": 12}, "decode_head.classifier.weight"),
+    ({"depths": [1, 3, 1, 1]}, "segformer.encoder.block.1.2."),
+    ({"decoder_hidden_size": 12}, "decode_head.classifier.weight"),
 ])  # fmt: skip
 def test_hugging_face_config_refused(change, word, tmp_path, capsys):
     source = folder(tmp_path / "model", model_of("hf"), preprocessor=NEW, **change)
@@ -181,7 +187,8 @@ def test_hugging_face_config_refused(change, word, tmp_path, capsys):
 
 @pytest.mark.parametrize("change, word", [
     ({"resample": 3}, "resample"), ({"size": {"shortest_edge": 512}}, "size"), ({"image_std": [0, 1, 1]}, "std"),
-    ({"image_mean": [1, 2]}, "preprocessor_config.json"), ({"size": 0}, "size"), ({"do_center_crop": True}, "do_center_crop"),
+    ({"image_mean": [1, 2]}, "preprocessor_config.json"), ({"size": 0}, "size"),
+    ({"do_center_crop": True}, "do_center_crop"),
 ])  # fmt: skip
 def test_hugging_face_preprocessor_refused(change, word, tmp_path, capsys):
     source = folder(tmp_path / "model", model_of("hf"), preprocessor={**NEW, **change})
@@ -229,7 +236,11 @@ def test_class_names_with_gaps(tmp_path, capsys):
 def sharded_files(path, kind, parts=3):
     """The weights `kind` of a folder as several files, as save_pretrained(max_shard_size=...) writes them."""
     whole = path / kind
-    state = torch.load(whole) if kind.endswith(".bin") else {k: torch.tensor(v) for k, v in safetensors.read(whole)[0].items()}
+    state = (
+        torch.load(whole)
+        if kind.endswith(".bin")
+        else {k: torch.tensor(v) for k, v in safetensors.read(whole)[0].items()}
+    )
     whole.unlink()
     names, places = sorted(state), {}
     stem, _, end = kind.rpartition(".")
@@ -302,7 +313,8 @@ def test_folders_that_are_something_else(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("files, word", [
-    (["adapter_config.json", "adapter_model.safetensors"], "merge_and_unload"), (["config.json", "adapter_config.json"], "merge_and_unload"),
+    (["adapter_config.json", "adapter_model.safetensors"], "merge_and_unload"),
+    (["config.json", "adapter_config.json"], "merge_and_unload"),
     (["config.json", "tf_model.h5"], "from_tf"), (["config.json", "flax_model.msgpack"], "from_flax"),
     (["config.json", "onnx/model.onnx"], "ONNX"), (["snapshots/f00/config.json"], "'snapshots/f00'"),
     (["checkpoint-500/config.json"], "'checkpoint-500'"),
@@ -390,7 +402,9 @@ def test_nvlabs(tmp_path, heads):
     torch.save({"meta": {}, "state_dict": state}, tmp_path / "segformer.b0.pth")
     tensors, texts = converted(tmp_path, tmp_path / "segformer.b0.pth", *heads)
     check(model, tensors, texts)
-    assert texts["config"]["head"]["projection"] == "linear" and texts["config"]["backbone"]["reduction_norm_eps"] == 1e-5
+    assert (
+        texts["config"]["head"]["projection"] == "linear" and texts["config"]["backbone"]["reduction_norm_eps"] == 1e-5
+    )
 
 
 def test_nvlabs_imagenet_encoder(tmp_path, heads):
@@ -403,8 +417,10 @@ def test_nvlabs_imagenet_encoder(tmp_path, heads):
 
 
 @pytest.mark.parametrize("classes, naming, head, wanted", [
-    (150, "mmseg", {}, {"resize": "opencv", "size_rule": "fit", "fit": [2048, 512], "mode": "whole", "label_map": "two_step"}),
-    (150, "nvlabs", {"projection": "linear"}, {"resize": "opencv", "size_rule": "fit", "fit": [2048, 512], "divisor": 32,
+    (150, "mmseg", {}, {"resize": "opencv", "size_rule": "fit", "fit": [2048, 512], "mode": "whole",
+                        "label_map": "two_step"}),
+    (150, "nvlabs", {"projection": "linear"}, {"resize": "opencv", "size_rule": "fit", "fit": [2048, 512],
+                                               "divisor": 32,
                                                "mode": "whole", "label_map": "two_step"}),
     (150, "mmseg", {"classifier": "offset_learning"}, {"resize": "opencv", "size_rule": "fit", "fit": [2048, 512],
      "mode": "slide", "window": [512, 512], "stride": [480, 480], "label_map": "two_step"}),
@@ -419,7 +435,7 @@ def test_protocols(classes, naming, head, wanted, tmp_path, heads):
     assert texts["labels"]["annotation_offset"] == (1 if classes == 150 else 0)
 
 
-# -- recorded networks, and what does not fit ----------------------------------------------------------------------------
+# -- recorded networks, and what does not fit --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["segformer", "segformer-offset", "segformer-hf"])

@@ -12,7 +12,8 @@ def test_read_image_turns_upright(tmp_path, orientation):
     """A picture stored in each EXIF orientation is read as the upright one."""
     upright = np.zeros((16, 24, 3), np.uint8)
     upright[:8, :8] = 255  # a corner that every turn and flip moves elsewhere
-    turn = {1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    turn = {1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+            4: Image.Transpose.FLIP_TOP_BOTTOM,
             5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
             8: Image.Transpose.ROTATE_270}[orientation]  # fmt: skip
     image = Image.fromarray(upright)

@@ -1,4 +1,5 @@
-"""`lemore run` and `lemore eval` against the Python reference, pixel by pixel, on JPEGs and PNGs that the test draws."""
+"""`lemore run` and `lemore eval` against the Python reference, pixel by pixel, on JPEGs and PNGs that the test
+draws."""
 
 import json
 

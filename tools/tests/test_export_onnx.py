@@ -1,4 +1,5 @@
-"""Exported networks give ONNX Runtime's logits and label maps the module's values. Skipped where the runtime is missing."""
+"""Exported networks give ONNX Runtime's logits and label maps the module's values. Skipped where the runtime is
+missing."""
 
 import numpy as np
 import pytest

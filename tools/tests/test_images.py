@@ -149,7 +149,13 @@ def tiff(values, bits, photometric, compression=1, order="<", rows=10, tile=None
                     raw = np.packbits(cells.reshape(len(part), -1).astype(np.uint8), axis=1).tobytes()
                 else:
                     raw = part.astype(order + "u2" if bits == 16 else np.uint8).tobytes()
-                packed = {1: bytes, 5: lzw, 8: zlib.compress, 32946: zlib.compress, 32773: lambda raw: packbits(raw, len(raw) // len(part))}[compression](raw)
+                packed = {
+                    1: bytes,
+                    5: lzw,
+                    8: zlib.compress,
+                    32946: zlib.compress,
+                    32773: lambda raw: packbits(raw, len(raw) // len(part)),
+                }[compression](raw)
                 parts.append(packed if fill == 1 else bytes(int(f"{b:08b}"[::-1], 2) for b in packed))
     start = 16 if big else 8
     offsets = [start + sum(len(p) + len(p) % 2 for p in parts[:i]) for i in range(len(parts))]
@@ -174,7 +180,9 @@ def tiff(values, bits, photometric, compression=1, order="<", rows=10, tile=None
             data, place = struct.pack(order + word, end + len(after)), data
             after += place
         directory += struct.pack(order + "HH" + word, tag, kind, len(numbers)) + data.ljust(room, b"\0")
-    head = (b"II" if order == "<" else b"MM") + struct.pack(order + ("HHHQ" if big else "HI"), *((43, 8, 0) if big else (42,)), at)
+    head = (b"II" if order == "<" else b"MM") + struct.pack(
+        order + ("HHHQ" if big else "HI"), *((43, 8, 0) if big else (42,)), at
+    )
     count_ = struct.pack(order + ("Q" if big else "H"), len(fields))
     following = struct.pack(order + word, at if pages > 1 else 0)  # the page after it is itself
     return head + body + count_ + directory + following + after
@@ -190,15 +198,21 @@ def files():
                                     (6, (8, 16), 4)):  # fmt: skip
         for depth in depths:
             values = draw(channels, (1 << depth) - 1, seed=color * 20 + depth)
-            palette = bytes(np.random.default_rng(depth).integers(0, 256, 3 << depth).astype(np.uint8)) if color == 3 else b""
+            palette = (
+                bytes(np.random.default_rng(depth).integers(0, 256, 3 << depth).astype(np.uint8)) if color == 3 else b""
+            )
             for interlace in (0, 1):
-                out[f"png_color{color}_depth{depth}_interlace{interlace}.png"] = png(values, depth, color, interlace, palette)
+                out[f"png_color{color}_depth{depth}_interlace{interlace}.png"] = png(
+                    values, depth, color, interlace, palette
+                )
             out[f"png_color{color}_depth{depth}_turned.png"] = png(
                 values, depth, color, 0, palette, chunk(b"eXIf", exif(6, ">"))
             )
     few = bytes(range(30))
     out["png_indices_beyond_palette.png"] = png(draw(1, 15), 4, 3, 0, few)
-    out["png_gamma_text.png"] = png(draw(3), 8, 2, 0, b"", chunk(b"gAMA", struct.pack(">I", 20000)) + chunk(b"tEXt", b"a\0b"))
+    out["png_gamma_text.png"] = png(
+        draw(3), 8, 2, 0, b"", chunk(b"gAMA", struct.pack(">I", 20000)) + chunk(b"tEXt", b"a\0b")
+    )
     out["png_transparent_color.png"] = png(draw(3), 8, 2, 0, b"", chunk(b"tRNS", bytes(6)))
     whole = png(draw(3), 8, 2)
     for name, data in (("half", whole[: len(whole) // 2]), ("no_end", whole[:-12]), ("trailing", whole + b"more"),
@@ -246,7 +260,9 @@ def files():
                 out[f"tiff_{name}_{bits}_{sign}.tif"] = tiff(draw(1, (1 << bits) - 1), bits, photometric, order=order)
         for bits in (1, 2, 4, 8):
             palette = np.random.default_rng(bits).integers(0, 65536, 3 << bits)
-            out[f"tiff_palette_{bits}_{sign}.tiff"] = tiff(draw(1, (1 << bits) - 1), bits, 3, order=order, palette=palette)
+            out[f"tiff_palette_{bits}_{sign}.tiff"] = tiff(
+                draw(1, (1 << bits) - 1), bits, 3, order=order, palette=palette
+            )
             out[f"tiff_palette_8bit_entries_{bits}_{sign}.tiff"] = tiff(
                 draw(1, (1 << bits) - 1), bits, 3, order=order, palette=palette >> 8
             )
@@ -265,7 +281,9 @@ def files():
                         draw(3, largest), bits, 2, compression, order, predictor=predictor
                     )
             out[f"tiff_tiles_{bits}_{sign}.tif"] = tiff(draw(3, largest), bits, 2, 8, order, tile=(16, 32))
-            out[f"tiff_tile_planes_{bits}_{sign}.tif"] = tiff(draw(3, largest), bits, 2, 5, order, tile=(16, 16), planar=True)
+            out[f"tiff_tile_planes_{bits}_{sign}.tif"] = tiff(
+                draw(3, largest), bits, 2, 5, order, tile=(16, 16), planar=True
+            )
     for orientation in range(10):
         out[f"tiff_turned{orientation}.tif"] = tiff(draw(3), 8, 2, orientation=orientation)
     for bits, compression in ((1, 1), (4, 5), (8, 8), (8, 32773)):
@@ -298,7 +316,10 @@ def files():
         for cut in (1, 2, 3, 5, 40):
             out[f"jpeg_without_{cut}_{progressive}.jpg"] = whole[:-cut]
     scan = whole.rindex(b"\xff\xda")
-    out["jpeg_without_last_scan.jpg"], out["jpeg_without_last_scan_but_end.jpg"] = whole[:scan], whole[:scan] + b"\xff\xd9"
+    out["jpeg_without_last_scan.jpg"], out["jpeg_without_last_scan_but_end.jpg"] = (
+        whole[:scan],
+        whole[:scan] + b"\xff\xd9",
+    )
     for mode in ("L", "CMYK"):
         out[f"jpeg_{mode}_without_end.jpg"] = saved(picture.convert(mode), "JPEG")[:-2]
 
@@ -329,7 +350,8 @@ def model(tmp_path_factory):
 def shown(written, model, tmp_path_factory):
     """(folder of what `lemore` decoded, what it said): an overlay of nothing, named after the picture."""
     program, out = binary(), tmp_path_factory.mktemp("shown")
-    done = subprocess.run([program, "run", "-m", model, written, "-o", out / "pictures", "--emit", "overlay", "--opacity",
+    done = subprocess.run([program, "run", "-m", model, written, "-o", out / "pictures", "--emit", "overlay",
+                           "--opacity",
                            "0", "-t", "1", "--keep-going"], capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 3, done.stderr
     return out / "pictures", done.stderr
@@ -403,7 +425,9 @@ def test_names_that_differ_by_a_suffix(folders, model):
     found = pairs(*both, sides, recursive=True)
     assert [a.name for a, _ in found] == [f"{c}_{n}_leftImg8bit.png" for c in ("aachen", "bonn") for n in range(2)]
     assert all(b.name == a.name.replace("leftImg8bit", "gtFine_labelTrainIds") for a, b in found)
-    scores = lemore("eval", "-m", model, "--images", both[0], "--labels", both[1], "--recursive", "--pair", PATTERN, "--json")
+    scores = lemore(
+        "eval", "-m", model, "--images", both[0], "--labels", both[1], "--recursive", "--pair", PATTERN, "--json"
+    )
     assert json.loads(scores)["images"] == len(found)
     with pytest.raises(DataError, match="no images called"):
         pairs(*both, sides)

@@ -40,12 +40,15 @@ def config_of(classes, widths, depths, heads, channels, scale=None, test_cfg=Non
     return Config({
         "model": {
             "type": "EncoderDecoder", "pretrained": None, "train_cfg": {}, "test_cfg": test_cfg or {"mode": "whole"},
-            "data_preprocessor": {"type": "SegDataPreProcessor", "mean": MEAN, "std": STD, "bgr_to_rgb": True, "pad_val": 0,
+            "data_preprocessor": {"type": "SegDataPreProcessor", "mean": MEAN, "std": STD, "bgr_to_rgb": True,
+                                  "pad_val": 0,
                                   "seg_pad_val": 255},
             "backbone": {"type": "MixVisionTransformer", "in_channels": 3, "embed_dims": widths, "num_stages": 4,
-                         "num_layers": depths, "num_heads": heads, "patch_sizes": [7, 3, 3, 3], "sr_ratios": [8, 4, 2, 1],
+                         "num_layers": depths, "num_heads": heads, "patch_sizes": [7, 3, 3, 3],
+                         "sr_ratios": [8, 4, 2, 1],
                          "out_indices": (0, 1, 2, 3), "mlp_ratio": 4, "qkv_bias": True},
-            "decode_head": {"type": "SegformerHead", "in_channels": [widths * n for n in heads], "in_index": [0, 1, 2, 3],
+            "decode_head": {"type": "SegformerHead", "in_channels": [widths * n for n in heads],
+                            "in_index": [0, 1, 2, 3],
                             "channels": channels, "num_classes": classes, "norm_cfg": {"type": "BN"},
                             "align_corners": False, "loss_decode": {"type": "CrossEntropyLoss"}},
         },
@@ -77,8 +80,10 @@ def save(model, path, classes):
     hub.update_scalar("train/loss", 0.5)
     hub.update_scalar("train/loss", 0.25)
     hub.update_info("iter", 7)
-    meta = {"epoch": 1, "iter": 7, "mmengine_version": "0.10.7", "cfg": "model = dict()", "seed": 1, "experiment_name": "x",
-            "dataset_meta": {"classes": tuple(f"c{i}" for i in range(classes)), "palette": [[i, 0, 9] for i in range(classes)]}}  # fmt: skip
+    meta = {"epoch": 1, "iter": 7, "mmengine_version": "0.10.7", "cfg": "model = dict()", "seed": 1,
+            "experiment_name": "x",
+            "dataset_meta": {"classes": tuple(f"c{i}" for i in range(classes)),
+                             "palette": [[i, 0, 9] for i in range(classes)]}}  # fmt: skip
     save_checkpoint({"meta": meta, "state_dict": model.state_dict(), "optimizer": optimizer.state_dict(),
                      "message_hub": hub.state_dict(), "param_schedulers": [{"last_step": 3}]}, str(path))  # fmt: skip
 
@@ -118,7 +123,15 @@ def test_segmentation(classes, widths, depths, channels, scale, test_cfg, size, 
         if test_cfg:
             metas = [{"img_shape": x.shape[2:], "ori_shape": size}]
             logits = model.slide_inference(x.double(), metas)
-            assert_run(tmp_path / "out.safetensors", tmp_path / "a.png", None, resized(logits, size)[0], TOLERANCE, tmp_path, False)
+            assert_run(
+                tmp_path / "out.safetensors",
+                tmp_path / "a.png",
+                None,
+                resized(logits, size)[0],
+                TOLERANCE,
+                tmp_path,
+                False,
+            )
         else:
             twice = resized(resized(whole, shape), size)[0]
             assert_run(tmp_path / "out.safetensors", tmp_path / "a.png", whole[0], twice, TOLERANCE, tmp_path)

@@ -59,7 +59,9 @@ def data(tmp_path_factory):
         Image.fromarray(image).resize((48, 64)).save(root / "other" / "images" / f"wide_{i}.png")
         label = np.array(Image.fromarray(label).resize((48, 64), Image.Resampling.NEAREST))
         Image.fromarray(label).save(root / "other" / "labels" / f"wide_{i}.png")
-        Image.fromarray(np.where(label == 255, 0, 128).astype(np.uint8)).save(root / "other" / "confidence" / f"wide_{i}.png")
+        Image.fromarray(np.where(label == 255, 0, 128).astype(np.uint8)).save(
+            root / "other" / "confidence" / f"wide_{i}.png"
+        )
         lines.append(f"wide_{i}\t{'val' if i == 4 else 'train'}")
     (root / "other" / "split.txt").write_text("\n".join(lines) + "\n")
     (root / "network.json").write_text(json.dumps(toy.CONFIG))
@@ -90,7 +92,8 @@ def value(data):
 def command(value, data, out, *more):
     path = out.parent / "recipe.json"
     path.write_text(json.dumps(value))
-    return ["--config", str(path), "--data", str(data), "--out", str(out), "--cache", str(data / "cache"), "--threads", "1",
+    return ["--config", str(path), "--data", str(data), "--out", str(out), "--cache", str(data / "cache"), "--threads",
+            "1",
             "--device", "cpu", *more]  # fmt: skip
 
 
@@ -247,7 +250,8 @@ def made(sample=None, seed=0, size=(64, 64), rarity=None, **changes):
 def test_rare_crops_hold_the_rare_class():
     sample = checkered(128)
     sample.label[100:107, 20:27] = 2
-    found = [sum(bool((made(sample, s, scale=(4.0, 4.0), rarity=np.array([0.0, 0.0, 1.0]), rare_crop=p).label == 2).any())
+    found = [sum(bool((made(sample, s, scale=(4.0, 4.0), rarity=np.array([0.0, 0.0, 1.0]),
+                            rare_crop=p).label == 2).any())
                  for s in range(30)) for p in (0.0, 1.0)]  # fmt: skip
     assert found[1] == 30 and found[0] < 10
 
@@ -314,7 +318,9 @@ def test_trust_and_classes_weigh_pixels(value, data, tmp_path):
     weights = torch.tensor([1.0, 3.0])
     left = cross_entropy(logits[:, :, :, :2], target[:, :, :2], weights)
     assert torch.allclose(cross_entropy(logits, target, weights, trust), left)
-    assert torch.allclose(cross_entropy(logits, target, weights, torch.ones(1, 4, 4)), cross_entropy(logits, target, weights))
+    assert torch.allclose(
+        cross_entropy(logits, target, weights, torch.ones(1, 4, 4)), cross_entropy(logits, target, weights)
+    )
 
 
 def test_boundary_weighs_edges():
@@ -354,9 +360,13 @@ def test_deep_supervision_teaches_the_stages(value, data, tmp_path):
 def test_every_ingredient_can_be_left_out(value, data, tmp_path):
     value["phases"] = [{**value["phases"][0], "epochs": 1}]
     value["epoch_images"] = 4
-    off = ["loss.deep=0", "loss.lovasz=0", "loss.boundary=0", "loss.trust=false", "loss.weight_power=0", "ema=0", "balance=0",
-           "distillation.weight=0", "sets.other.class_weights={}", "sets.other.aspect={}", 'phases.0.sets={"own": 1}']  # fmt: skip
-    off += [f"augmentation.{name}=0" for name in ("rare_crop", "blur", "jpeg", "cutout", "antialias", "stretch", "color")]
+    off = ["loss.deep=0", "loss.lovasz=0", "loss.boundary=0", "loss.trust=false", "loss.weight_power=0", "ema=0",
+           "balance=0",
+           "distillation.weight=0", "sets.other.class_weights={}", "sets.other.aspect={}",
+           'phases.0.sets={"own": 1}']  # fmt: skip
+    off += [
+        f"augmentation.{name}=0" for name in ("rare_crop", "blur", "jpeg", "cutout", "antialias", "stretch", "color")
+    ]
     for i, settings in enumerate([[s] for s in off[:4]] + [off]):
         more = [word for s in settings for word in ("--set", s)]
         assert train.main(command(value, data, tmp_path / str(i), *more)) == 0
@@ -367,11 +377,14 @@ def test_every_ingredient_can_be_left_out(value, data, tmp_path):
 
 
 @pytest.mark.parametrize("change, named", [
-    ("bogus=1", "bogus"), ("loss.bogus=1", "recipe.json.loss: unknown field 'bogus'"), ("lr=true", "lr"), ("batch=1", "batch"),
+    ("bogus=1", "bogus"), ("loss.bogus=1", "recipe.json.loss: unknown field 'bogus'"), ("lr=true", "lr"),
+    ("batch=1", "batch"),
     ("loss.stride=3", "stride"), ("phases.0.size=[33,64]", "phases[0].size"), ("phases.9.size=1", "phases.9"),
-    ('phases.0.sets={"none": 1}', "'none'"), ('phases.0.sets={"own": 0}', "phases[0].sets"), ('validate=["x"]', "validate[0]"),
+    ('phases.0.sets={"none": 1}', "'none'"), ('phases.0.sets={"own": 0}', "phases[0].sets"),
+    ('validate=["x"]', "validate[0]"),
     ('sets.own.folder="/etc"', "sets.own.folder"), ('sets.own.folder="../x"', "sets.own.folder"), ("ema=1", "ema"),
-    ('distillation.gains={"sky": 1}', "'sky'"), ("augmentation.scale=[2,1]", "augmentation.scale"), ("labels={}", "labels"),
+    ('distillation.gains={"sky": 1}', "'sky'"), ("augmentation.scale=[2,1]", "augmentation.scale"),
+    ("labels={}", "labels"),
     ("phases=[]", "phases"), ("x", "--set"), ("lr=NaN", "lr"), ('network="none-such"', "none-such"),
     ("augmentation.jpeg=2", "augmentation.jpeg"),
 ])  # fmt: skip
@@ -425,7 +438,8 @@ def test_ablation_goes_on_where_it_was(value, data, tmp_path, capsys):
     command(value, data, tmp_path / "x")
     plan = {"base": {"val_every": 9}, "seeds": [0, 1], "runs": {"no Lovasz": {"loss.lovasz": 0}}}
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    args = ["--config", str(tmp_path / "recipe.json"), "--plan", str(tmp_path / "plan.json"), "--data", str(data), "--out",
+    args = ["--config", str(tmp_path / "recipe.json"), "--plan", str(tmp_path / "plan.json"), "--data", str(data),
+            "--out",
             str(tmp_path / "runs")]  # fmt: skip
     page = tmp_path / "page.md"
     page.write_text(f"before\n{ablation.BEGIN}\nold\n{ablation.END}\nafter\n")

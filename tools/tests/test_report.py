@@ -62,8 +62,12 @@ def test_the_page_has_every_table(measured):
     steps = section(text, "By step")
     assert [row[0] for row in steps] == [f"`{layer['name']}`" for layer in info["layers"]]
     parts = section(text, "By part")
-    assert sum(float(row[1]) for row in parts) == pytest.approx(sum(s["macs"] for s in info["layers"]) / 1e6, abs=0.06 * len(parts))
-    isas = [line.split(":")[1].split() for line in lemore("--version").splitlines() if line.startswith("ISAs of this")][0]
+    assert sum(float(row[1]) for row in parts) == pytest.approx(
+        sum(s["macs"] for s in info["layers"]) / 1e6, abs=0.06 * len(parts)
+    )
+    isas = [line.split(":")[1].split() for line in lemore("--version").splitlines() if line.startswith("ISAs of this")][
+        0
+    ]
     assert [row[0] for row in section(text, "By instruction set")] == isas
     process = dict((row[0], row[1]) for row in section(text, "The program as a whole"))
     assert any("loading" in name and value.endswith("ms") for name, value in process.items())
@@ -83,15 +87,21 @@ def test_peers_on_the_same_weights(tmp_path):
     model = LeMoRe(Config.from_json(toy.CONFIG))
     torch.save({"state_dict": model.state_dict()}, tmp_path / "toy.pth")
     (tmp_path / "toy.json").write_text(json.dumps(toy.CONFIG))
-    convert.main([str(tmp_path / "toy.pth"), "-o", str(tmp_path / "toy.safetensors"), "--config", str(tmp_path / "toy.json")])
+    convert.main(
+        [str(tmp_path / "toy.pth"), "-o", str(tmp_path / "toy.safetensors"), "--config", str(tmp_path / "toy.json")]
+    )
     (tmp_path / "bad.onnx").write_bytes(b"no ONNX")
-    done = report("--lemore", binary(), "--kernels", tmp_path / "none", "--model", tmp_path / "toy.safetensors", *QUICK, "--sizes", "64x64",
-                  "--threads", "1", "--checkpoint", tmp_path / "toy.pth", "--config", tmp_path / "toy.json", "--onnx", f"logits={tmp_path / 'bad.onnx'}",
+    done = report("--lemore", binary(), "--kernels", tmp_path / "none", "--model", tmp_path / "toy.safetensors",
+                  *QUICK, "--sizes", "64x64",
+                  "--threads", "1", "--checkpoint", tmp_path / "toy.pth", "--config", tmp_path / "toy.json", "--onnx",
+                  f"logits={tmp_path / 'bad.onnx'}",
                   "--out", tmp_path / "page.md", "--json", tmp_path / "data.json")  # fmt: skip
     assert done.returncode == 0, done.stderr
     text, data = (tmp_path / "page.md").read_text(), json.loads((tmp_path / "data.json").read_text())
     rows = section(text, "Beside other runtimes")
-    assert [(row[0], row[2].split()[0]) for row in rows] == [(o, n) for o in ("logits", "labels") for n in ("**lemore**", "libtorch")]
+    assert [(row[0], row[2].split()[0]) for row in rows] == [
+        (o, n) for o in ("logits", "labels") for n in ("**lemore**", "libtorch")
+    ]
     for case, row in zip(data["peers"], rows[1::2]):
         ratios = sorted(a["median_ms"] / b["median_ms"] for a, b in zip(case["lemore"], case["peers"]["libtorch"]))
         assert float(row[4]) == pytest.approx(sum(ratios) / 2, abs=6e-4)
@@ -100,11 +110,15 @@ def test_peers_on_the_same_weights(tmp_path):
 
 def test_what_fails_late_loses_nothing_else(tmp_path):
     """A peer in its second round, and the kernels."""
-    program(tmp_path / "bin" / "node", f'''[ ! -e {tmp_path}/called ] || {{ echo "out of luck" >&2; exit 3; }}
-: >{tmp_path}/called; echo \'{{"version": "9", "median_ms": 1.5}}\'''')
+    program(
+        tmp_path / "bin" / "node",
+        f"""[ ! -e {tmp_path}/called ] || {{ echo "out of luck" >&2; exit 3; }}
+: >{tmp_path}/called; echo \'{{"version": "9", "median_ms": 1.5}}\'""",
+    )
     kernels = program(tmp_path / "kernels", "echo 'no clock' >&2; exit 1")
     model = GOLDEN / "rect.model.safetensors"
-    done = report("--lemore", binary(), "--kernels", kernels, "--model", model, "--trained", model, *QUICK, "--sizes", "40x72", "--threads", "1",
+    done = report("--lemore", binary(), "--kernels", kernels, "--model", model, "--trained", model, *QUICK, "--sizes",
+                  "40x72", "--threads", "1",
                   "--onnx", f"logits={tmp_path / 'none.onnx'}", "--node-path", tmp_path, "--out", tmp_path / "page.md",
                   "--json", tmp_path / "data.json", env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"})  # fmt: skip
     assert done.returncode == 1
@@ -118,7 +132,15 @@ def test_what_fails_late_loses_nothing_else(tmp_path):
 
 
 def kernel(name, gflops, gbs, us=10.0, calls=1):
-    return {"name": name, "us": us, "calls": calls, "gflops": gflops, "gbs": gbs, "of_fma_peak": gflops / 100, "of_read_peak": gbs / 200}
+    return {
+        "name": name,
+        "us": us,
+        "calls": calls,
+        "gflops": gflops,
+        "gbs": gbs,
+        "of_fma_peak": gflops / 100,
+        "of_read_peak": gbs / 200,
+    }
 
 
 KERNELS = {
@@ -139,10 +161,22 @@ KERNELS = {
 def test_the_roofline_puts_dots_where_they_belong():
     svg = ElementTree.fromstring(roofline(KERNELS))
     name = "{http://www.w3.org/2000/svg}"
-    dots = {dot.find(f"{name}title").text.split(":")[0]: dot for dot in svg.iter(f"{name}circle") if dot.find(f"{name}title") is not None}
-    assert sorted(dots) == [k["name"] for k in sorted(KERNELS["kernels"], key=lambda k: k["name"]) if k["gflops"] and k["calls"] and "eigen" not in k["name"]]
+    dots = {
+        dot.find(f"{name}title").text.split(":")[0]: dot
+        for dot in svg.iter(f"{name}circle")
+        if dot.find(f"{name}title") is not None
+    }
+    assert sorted(dots) == [
+        k["name"]
+        for k in sorted(KERNELS["kernels"], key=lambda k: k["name"])
+        if k["gflops"] and k["calls"] and "eigen" not in k["name"]
+    ]
     x, y, r = ({n: float(dot.get(key)) for n, dot in dots.items()} for key in ("cx", "cy", "r"))
-    fast, slow, depthwise = "avx2/gemm m=64 n=16 k=16 packed=1", "avx2/gemm m=1 n=1 k=1 packed=1 bias=1", "avx2/dwconv h=8 w=8 c=8"
+    fast, slow, depthwise = (
+        "avx2/gemm m=64 n=16 k=16 packed=1",
+        "avx2/gemm m=1 n=1 k=1 packed=1 bias=1",
+        "avx2/dwconv h=8 w=8 c=8",
+    )
     assert x[depthwise] < x[slow] < x[fast] and y[fast] < y[slow] < y[depthwise]
     assert r[slow] == pytest.approx(2 * r[fast], rel=0.02)  # four times the time
     # Intensities 0.5, 1 and 10: the distances are those of their logarithms, and a roof meets its knee at the peak.

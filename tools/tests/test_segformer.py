@@ -1,4 +1,5 @@
-"""The SegFormer module against recorded values and published counts; its namings; its folded form against its plain one."""
+"""The SegFormer module against recorded values and published counts; its namings; its folded form against its
+plain one."""
 
 import hashlib
 import json
@@ -60,7 +61,10 @@ def test_recorded_values(name, shared_golden):
     tensors, metadata = safetensors.read(path)
     trained = loading.load(path, prefix="weights.")
     assert trained.network is segformer and trained.naming == metadata["naming"]
-    assert trained.config.to_json() == {"input_size": list(tensors["input"].shape[2:]), **json.loads(metadata["config"])}
+    assert trained.config.to_json() == {
+        "input_size": list(tensors["input"].shape[2:]),
+        **json.loads(metadata["config"]),
+    }
     assert networks.count_parameters(trained.model) == int(metadata["parameters"])
     assert segformer.count_macs(trained.config, *tensors["input"].shape[2:]) == int(metadata["macs"])
     folded = folding.inference_form(trained.model)
@@ -121,7 +125,8 @@ def in_naming(model, naming):
 
 
 @pytest.mark.parametrize("form, naming, digest", [
-    (0, "mmseg", "6d176486224a15d6"), (1, "mmseg", "a4ee8cda186bb1c2"), (2, "hf", "f983c8da70b9621f"), (2, "nvlabs", "f3c1bc8a00b6b61c"),
+    (0, "mmseg", "6d176486224a15d6"), (1, "mmseg", "a4ee8cda186bb1c2"), (2, "hf", "f983c8da70b9621f"),
+    (2, "nvlabs", "f3c1bc8a00b6b61c"),
 ])  # fmt: skip
 def test_names_are_the_official_ones(form, naming, digest):
     """Names and shapes of B0 as the official code has them, held by the digest of their sorted list."""
@@ -132,12 +137,14 @@ def test_names_are_the_official_ones(form, naming, digest):
 
 
 @pytest.mark.parametrize("fields, word", [
-    ({"backbone": {"channels": [32, 64, 160]}}, "channels"), ({"backbone": {"heads": [3, 2, 5, 8]}}, "multiple of heads"),
+    ({"backbone": {"channels": [32, 64, 160]}}, "channels"), ({"backbone": {"heads": [3, 2, 5, 8]}},
+                                                              "multiple of heads"),
     ({"backbone": {"patch_sizes": [7, 3, 2, 3]}}, "odd"), ({"backbone": {"type": "mscan"}}, "type"),
     ({"backbone": {"norm_eps": 0}}, "norm_eps"), ({"head": {"projection": "mlp"}}, "projection"),
     ({"head": {"type": "classifier", "channels": 3}}, "channels"), ({"num_classes": 257}, "num_classes"),
     ({"num_classes": 0}, "num_classes"), ({"colour": 1}, "colour"), ({"backbone": {"depths": [2, 2, 0, 2]}}, "depths"),
-    ({"backbone": {"channels": [8192, 8192, 8192, 8192], "mlp_ratios": [9, 1, 1, 1], "heads": [1, 1, 1, 1]}}, "at most"),
+    ({"backbone": {"channels": [8192, 8192, 8192, 8192], "mlp_ratios": [9, 1, 1, 1], "heads": [1, 1, 1, 1]}},
+     "at most"),
     ({"backbone": {"channels": [8192] * 4, "heads": [1] * 4}}, "bytes of weights"), ([], "config"),
 ])  # fmt: skip
 def test_config_refuses(fields, word):

@@ -68,7 +68,8 @@ def one_line(capsys):
 
 # -- options --------------------------------------------------------------------------------------------------------
 
-WHOLE = {"--epochs": "0", "--full-epochs": "0", "--batch": "1", "--warmup": "0", "--loss-stride": "1", "--val-every": "1",
+WHOLE = {"--epochs": "0", "--full-epochs": "0", "--batch": "1", "--warmup": "0", "--loss-stride": "1",
+         "--val-every": "1",
          "--save-every": "1", "--seed": "0", "--threads": "0", "--workers": "0"}  # fmt: skip
 REAL = ["--lr", "--weight-decay", "--power", "--ema", "--color", "--sharpness", "--weight-power", "--lovasz", "--hard"]
 WRONG = (
@@ -78,7 +79,8 @@ WRONG = (
        (("2", "0.5"), ("nan", "1"), ("0", "1"), ("1", "inf"), ("1",), ("-1", "1"))]
     + [(name, ("0",)) for name in ("--batch", "--loss-stride", "--val-every", "--save-every", "--lr", "--hard")]
     + [("--ema", ("1",)), ("--device", ("tpu",)), ("--device", ("cuda:99",)), ("--device", ("cpu:1",)),
-       ("--size", ("64",)), ("--size", ("96x128",)), ("--out", ("",)), ("--pair", ("a",)), ("--size", ("64x16",)), ("--size", ("0x0",)), ("--size", ("99999x64",)),
+       ("--size", ("64",)), ("--size", ("96x128",)), ("--out", ("",)), ("--pair", ("a",)), ("--size", ("64x16",)),
+       ("--size", ("0x0",)), ("--size", ("99999x64",)),
        ("--deadline", ("tomorrow",)), ("--deadline", ("2030-13-01",)), ("--bogus", ()), ("--key", ("model",)),
        ("--epochs", ("0", "--full-epochs", "0"))]
 )  # fmt: skip
@@ -126,7 +128,10 @@ def test_masks_of_0_and_255(data, tmp_path, capsys):
     hint.write_text(line[line.index('{"values"') :])
     assert train.main(command(data, tmp_path / "b", "--label-map", hint)) == 0
     val = ["--images", str(data / "val" / "images"), "--labels", str(data / "val" / "labels")]
-    assert evaluate.main([str(tmp_path / "b" / "best.pth"), *val, "--label-map", str(hint), "--json", str(tmp_path / "j")]) == 0
+    assert (
+        evaluate.main([str(tmp_path / "b" / "best.pth"), *val, "--label-map", str(hint), "--json", str(tmp_path / "j")])
+        == 0
+    )
     truth = np.sum(json.loads((tmp_path / "j").read_text())["confusion"], 1)
     masks = np.stack([np.array(Image.open(p)) for p in (data / "val" / "labels").iterdir()])
     assert truth.tolist() == [(masks == 0).sum(), (masks == 255).sum()]
@@ -426,7 +431,8 @@ def test_lemore_reads_label_maps_alike(kind, three_classes, pictures):
 
 
 @pytest.mark.parametrize("value, named", [
-    ({}, "values"), ([], "values"), ({"values": {}}, "values"), ({"values": {"0": 0}, "colors": {"#000000": 0}}, "values"),
+    ({}, "values"), ([], "values"), ({"values": {}}, "values"),
+    ({"values": {"0": 0}, "colors": {"#000000": 0}}, "values"),
     ({"values": {"a": 0}}, "'a'"), ({"values": {"65536": 0}}, "65536"), ({"values": {"-1": 0}}, "-1"),
     ({"values": {"0": "sky"}}, "'sky'"), ({"values": {"0": 3}}, "0..2"), ({"values": {"0": -1}}, "0..2"),
     ({"values": {"0": True}}, "true"), ({"values": {"0": 1.0}}, "1.0"), ({"values": {"0": 1, "00": 2}}, "'00'"),

@@ -1,7 +1,7 @@
 """SegFormers that Hugging Face's transformers builds, saves and runs: converted, and held against `lemore`.
 
-One level of one pixel moves the logits far more than the tolerance, so equal logits of a picture mean an equally prepared
-input. The prepared pixels themselves are compared too, bit for bit, with the Python reference.
+One level of one pixel moves the logits far more than the tolerance, so equal logits of a picture mean an equally
+prepared input. The prepared pixels themselves are compared too, bit for bit, with the Python reference.
 """
 
 import json
@@ -24,12 +24,14 @@ SMALL = {"hidden_sizes": [8, 16, 24, 32], "depths": [1, 2, 1, 1], "num_attention
 NETWORKS = {
     "small": SMALL,
     "b0-widths": {"depths": [1, 1, 1, 1], "num_labels": 150},
-    "ratios": {**SMALL, "mlp_ratios": [2, 4, 1, 3], "sr_ratios": [4, 4, 2, 1], "num_labels": 19, "decoder_hidden_size": 33},
+    "ratios": {**SMALL, "mlp_ratios": [2, 4, 1, 3], "sr_ratios": [4, 4, 2, 1], "num_labels": 19,
+               "decoder_hidden_size": 33},
     "patches": {**SMALL, "patch_sizes": [5, 3, 3, 3], "strides": [4, 2, 2, 1], "num_attention_heads": [2, 4, 2, 8]},
     "named": {**SMALL, "num_labels": 3, "id2label": {0: "wall", 1: "floor, flooring", 2: "Decke"}},
 }  # fmt: skip
 OLD = {"do_normalize": True, "do_resize": True, "feature_extractor_type": "SegformerFeatureExtractor",
-       "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "reduce_labels": True, "resample": 2, "size": 96}  # fmt: skip
+       "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "reduce_labels": True, "resample": 2,
+       "size": 96}  # fmt: skip
 SIZES = {"larger.png": (150, 211), "smaller.png": (41, 57), "same.png": (96, 96), "tall.jpg": (260, 33)}
 
 
@@ -110,7 +112,9 @@ def test_image_at_its_own_size(tmp_path):
     pixels = picture(tmp_path / "a.png", 77, 131, 6)
     with torch.no_grad():
         logits = model.double()(processor(images=pixels, return_tensors="pt")["pixel_values"].double()).logits
-    assert_run(tmp_path / "out.safetensors", tmp_path / "a.png", logits[0], resized(logits, (77, 131))[0], TOLERANCE, tmp_path)
+    assert_run(
+        tmp_path / "out.safetensors", tmp_path / "a.png", logits[0], resized(logits, (77, 131))[0], TOLERANCE, tmp_path
+    )
 
 
 @pytest.mark.parametrize("how", ["safetensors", "state_dict", "f16"])

@@ -1,4 +1,5 @@
-"""The bounds of a weight file are stated twice, in C++ and in lemore_torch/weight_file.py: here one table walks both sides."""
+"""The bounds of a weight file are stated twice, in C++ and in lemore_torch/weight_file.py: here one table walks
+both sides."""
 
 import json
 import subprocess
@@ -48,7 +49,6 @@ def tensor(name, change):
 def spoil(array):
     array.flat[3] = np.nan
     return array
-
 
 
 def provenance(metrics):
@@ -115,7 +115,9 @@ CASES = {  # name: (change, accepted)
     "unknown configuration field": (put("config", ["colour"], 1), False),
     "too wide": (put("config", ["ffn_expansion"], 65), False),
     "far too large": (put("config", ["fusion_channels"], 8193), False),
-    "weights beyond 2 GB": (text("config", '{"fusion_channels": 8192, "stages": [{"channels": 8192}, {"channels": 8192}]}'), False),
+    "weights beyond 2 GB": (text("config",
+                                 '{"fusion_channels": 8192, "stages": [{"channels": 8192}, {"channels": 8192}]}'),
+                                 False),
     "another format": (text("format", "pt"), False),
     "another version": (text("format_version", "2"), False),
     "another architecture": (text("architecture", "resnet"), False),
@@ -169,7 +171,14 @@ PROTOCOL = [  # (fields added to the preprocessing, accepted)
 
 @pytest.mark.parametrize("added, accepted", PROTOCOL)
 def test_protocol_fields(added, accepted):
-    value = {"channel_order": "rgb", "mean": [1, 2, 3], "std": [1, 2, 3], "resize": "bilinear", "label_map": "direct", **added}
+    value = {
+        "channel_order": "rgb",
+        "mean": [1, 2, 3],
+        "std": [1, 2, 3],
+        "resize": "bilinear",
+        "label_map": "direct",
+        **added,
+    }
     if accepted:
         weight_file.check_preprocessing(value)
     else:
@@ -181,14 +190,18 @@ def test_protocol_fields(added, accepted):
 def test_the_library_reads_every_configuration(name, tmp_path, monkeypatch):
     """What Python writes for the configurations of tools/configs is what C++ declares: names, shapes, counts."""
     for init in ("kaiming_uniform_", "xavier_uniform_", "uniform_", "normal_"):
-        monkeypatch.setattr(torch.nn.init, init, lambda tensor, *_, **__: tensor.detach().zero_())  # large, and any value does
+        monkeypatch.setattr(
+            torch.nn.init, init, lambda tensor, *_, **__: tensor.detach().zero_()
+        )  # large, and any value does
     config = loading.configuration(name)
     model = networks.of_config(config).Model(config).eval()
     labels = Labels.generated(config.outputs)
     (tmp_path / "source").write_bytes(b"")
     weights = checkpoint.Weights(tmp_path / "source", {})
     convert.write(loading.Trained(weights, "", model, labels, protocol.plain()), tmp_path / "out.safetensors", "source")
-    done = subprocess.run([binary(), "info", "--json", str(tmp_path / "out.safetensors")], capture_output=True, text=True)
+    done = subprocess.run(
+        [binary(), "info", "--json", str(tmp_path / "out.safetensors")], capture_output=True, text=True
+    )
     if "architecture" in done.stderr:
         pytest.skip(f"{binary()} is built without this network")
     assert done.returncode == 0, done.stderr

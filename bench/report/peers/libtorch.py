@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Times libtorch (Debian: python3-torch) on the reference network, for bench/report/run.
 
-libtorch.py CHECKPOINT CONFIG|- HEIGHTxWIDTH logits|labels THREADS RUNS. The network is traced and frozen, so BatchNorm is
-folded and no Python runs inside; once more with its tensors channels-last, and the faster of the two counts. Prints one
-JSON line: version, median_ms, min_ms, load_ms, memory_format; or error.
+libtorch.py CHECKPOINT CONFIG|- HEIGHTxWIDTH logits|labels THREADS RUNS. The network is traced and frozen, so
+BatchNorm is folded and no Python runs inside; once more with its tensors channels-last, and the faster of the two
+counts. Prints one JSON line: version, median_ms, min_ms, load_ms, memory_format; or error.
 """
 
 import json

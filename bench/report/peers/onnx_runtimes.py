@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Times ONNX Runtime or OpenVINO (their Python packages) on one ONNX model, for bench/report/segformer.
 
-onnx_runtimes.py onnxruntime|openvino MODEL.onnx INPUT.f32 HEIGHTxWIDTH THREADS RUNS. All graph optimisations are on, and
-a run writes into memory that it has. Prints one JSON line: name, version, median_ms, min_ms, load_ms; or error.
+onnx_runtimes.py onnxruntime|openvino MODEL.onnx INPUT.f32 HEIGHTxWIDTH THREADS RUNS. All graph optimisations are
+on, and a run writes into memory that it has. Prints one JSON line: name, version, median_ms, min_ms, load_ms; or error.
 """
 
 import json

@@ -1,12 +1,12 @@
 """The networks, one file each in this folder; a new file is found by itself. What a network's file has:
 
-    NAME, Config, Model          its name in weight files; its configuration; the module, made from a configuration
-    recognise(state)             which of its namings these tensors follow, or None
-    configuration(state, naming, given)   `given` (parsed JSON) completed by what names and shapes say
-    sources(name, shape, naming)          what a file of that naming calls the module's tensor `name`
-    is_optional(name), is_unused(name, naming)
-    folded_away(config, stage)            whether a stage of the module is none of the inference form
-    run_with_stages(model, image), count_macs(config, height, width)
+NAME, Config, Model          its name in weight files; its configuration; the module, made from a configuration
+recognise(state)             which of its namings these tensors follow, or None
+configuration(state, naming, given)   `given` (parsed JSON) completed by what names and shapes say
+sources(name, shape, naming)          what a file of that naming calls the module's tensor `name`
+is_optional(name), is_unused(name, naming)
+folded_away(config, stage)            whether a stage of the module is none of the inference form
+run_with_stages(model, image), count_macs(config, height, width)
 """
 
 import difflib
@@ -94,7 +94,11 @@ def gather(model, weights, naming, partial=False):
                 problem = f"'{called}' is {value!r:.60}, not a tensor"
             elif value.dtype.kind != "f":
                 problem = f"'{called}' is {value.dtype}, not floating point"
-            elif value.shape != shape and value.size and np.squeeze(value).shape == np.squeeze(np.empty(shape, "V0")).shape:
+            elif (
+                value.shape != shape
+                and value.size
+                and np.squeeze(value).shape == np.squeeze(np.empty(shape, "V0")).shape
+            ):
                 pass  # [out, in] and [out, in, 1, 1] are the same matrix
             elif value.shape != shape:
                 problem = f"'{called}' is {list(value.shape)}, the configuration asks for {list(shape)}"

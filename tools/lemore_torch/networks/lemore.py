@@ -1,4 +1,5 @@
-"""LeMoRe (arXiv 2505.23093): its configuration, and the PyTorch module, whose parameters are named as the trained tensors.
+"""LeMoRe (arXiv 2505.23093): its configuration, and the PyTorch module, whose parameters are named as the trained
+tensors.
 
 Comments give the paper's term for each part. Everything the paper leaves open is a field of Config.
 """
@@ -127,7 +128,9 @@ class Config:
         most = fields.MAX_CLASSES if classes_only is None else fields.MAX_CLASSIFIER_CLASSES
         stages = v.get("stages")
         if stages is not None:
-            stages = [_stage(s, f"config.stages[{i}]") for i, s in enumerate(fields.items(stages, "config.stages", 1, 8))]
+            stages = [
+                _stage(s, f"config.stages[{i}]") for i, s in enumerate(fields.items(stages, "config.stages", 1, 8))
+            ]
         views = fields.items(v.get("views", list(default.views)), "config.views", 1, len(VIEWS))
         for view in views:
             if view not in VIEWS or views.count(view) > 1:

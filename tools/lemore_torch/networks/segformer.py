@@ -1,6 +1,6 @@
-"""SegFormer (Xie et al., NeurIPS 2021): the MiT encoder, the all-MLP head in its three forms, OffSeg's offset learning, and
-MiT's ImageNet classifier. Parameters are named as MMSegmentation's state dict; the names of Hugging Face and of the
-authors' repository are translated by sources().
+"""SegFormer (Xie et al., NeurIPS 2021): the MiT encoder, the all-MLP head in its three forms, OffSeg's offset
+learning, and MiT's ImageNet classifier. Parameters are named as MMSegmentation's state dict; the names of Hugging
+Face and of the authors' repository are translated by sources().
 """
 
 import re
@@ -59,7 +59,12 @@ class Config:
         head = {"type": self.head}
         if not self.is_classifier:
             head.update(channels=self.head_channels, projection=self.projection, classifier=self.classifier)
-        return {"input_size": list(self.input_size), "num_classes": self.num_classes, "backbone": backbone, "head": head}
+        return {
+            "input_size": list(self.input_size),
+            "num_classes": self.num_classes,
+            "backbone": backbone,
+            "head": head,
+        }
 
     @staticmethod
     def from_json(value) -> "Config":
@@ -450,12 +455,14 @@ def run_with_stages(model, image) -> Dict[str, torch.Tensor]:
 
 
 def folded_away(c: Config, stage) -> bool:
-    """Whether a stage of the module is none of the inference form: the linear projections are part of the fusion there."""
+    """Whether a stage of the module is none of the inference form: the linear projections are part of the fusion
+    there."""
     return c.projection == "linear" and stage.startswith("head.project.")
 
 
 def min_input(c: Config) -> int:
-    """The smallest side that runs: every stage's map must hold one patch of its reduction, the first one the pooling's."""
+    """The smallest side that runs: every stage's map must hold one patch of its reduction, the first one the
+    pooling's."""
     side = 1
     for s in reversed(range(STAGES)):
         pooling = 2 if s == 0 and c.classifier == "offset_learning" else 1
@@ -588,7 +595,9 @@ def sources(name, shape, naming) -> Source:
     tail = name.rsplit("_", 1)[-1]  # weight or bias, of in_proj_weight
     if ".in_proj_" in own:
         stem = own[: own.index("in_proj_")]
-        return Source([(f"{stem}{kind}.{tail}", (n * rows, *shape[1:])) for kind, n in _PROJECTIONS[naming]], np.concatenate)
+        return Source(
+            [(f"{stem}{kind}.{tail}", (n * rows, *shape[1:])) for kind, n in _PROJECTIONS[naming]], np.concatenate
+        )
     if name == "decode_head.fusion_conv.conv.weight":  # they concatenate the stages from the last to the first
         return Source([(own, shape)], lambda arrays: np.concatenate(np.split(arrays[0], STAGES, axis=1)[::-1], axis=1))
     if re.search(r"\.ffn\.layers\.[04]\.weight$|^decode_head\.convs\.\d\.conv\.weight$", name):
@@ -645,7 +654,10 @@ def configuration(state, naming, given) -> dict:
         depth = 0
         while shape(f"backbone.layers.{s}.1.{depth}.norm1.weight") is not None:
             depth += 1
-        sr, mlp = shape(f"backbone.layers.{s}.1.0.attn.sr.weight"), shape(f"backbone.layers.{s}.1.0.ffn.layers.0.weight")
+        sr, mlp = (
+            shape(f"backbone.layers.{s}.1.0.attn.sr.weight"),
+            shape(f"backbone.layers.{s}.1.0.ffn.layers.0.weight"),
+        )
         depths.append(depth)
         reductions.append(sr[-1] if sr else 1)
         ratios.append(mlp[0] // channels[s] if mlp and channels[s] else 4)

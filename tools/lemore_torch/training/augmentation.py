@@ -16,8 +16,8 @@ SOFT_STRIDE = 8  # a teacher's probabilities are learnt at the stride of the net
 
 @dataclass
 class Augmentation:
-    """Ranges of the random changes; `scale` is relative to the whole image filling the network's input. What is called a
-    probability is that of the change being made to an image at all."""
+    """Ranges of the random changes; `scale` is relative to the whole image filling the network's input. What is
+    called a probability is that of the change being made to an image at all."""
 
     scale: Tuple[float, float] = (0.5, 2.0)
     stretch: float = 0.0  # width and height apart by up to this, as the logarithm of their ratio

@@ -45,7 +45,8 @@ def arguments(description, argv=None):
     add("--labels", help="labels file: class names, colours, ignore value, annotation offset")
     add("--label-map", metavar="FILE", help="what values or colours of the label pictures mean (docs/images.md)")
     add_pairing(parser)
-    add("--config", metavar="FILE", help="network configuration (default: that of --init, with the classes of --labels), "
+    add("--config", metavar="FILE",
+        help="network configuration (default: that of --init, with the classes of --labels), "
         "or a recipe, which states all but --data, --cache, --out, --resume, --threads, --workers and --device")  # fmt: skip
     add("--set", action="append", default=[], metavar="FIELD=JSON", help="changes a field of the recipe: loss.lovasz=0")
     add("--cache", metavar="DIR", help="where a recipe's data sets are kept decoded (default: cache in the run folder)")
@@ -56,7 +57,11 @@ def arguments(description, argv=None):
     add("--resume", action="store_true", help="go on from last.pth in the run folder, if there is one")
     add("--epochs", type=integer(0, many), default=120, help="epochs at half size")
     add("--full-epochs", type=integer(0, many), default=20, help="epochs at full size, after those")
-    add("--deadline", type=_moment, help="ISO date and time (2030-01-31T18:00) to be done by: epochs are left out to keep it")
+    add(
+        "--deadline",
+        type=_moment,
+        help="ISO date and time (2030-01-31T18:00) to be done by: epochs are left out to keep it",
+    )
     add("--batch", type=integer(1, 65536), default=8, help="images a step")
     add("--lr", type=number(0, 1, above=True), default=2e-3, help="learning rate")
     add("--weight-decay", type=number(0, 10), default=0.01, help="not on norms, biases and other vectors")
@@ -69,7 +74,12 @@ def arguments(description, argv=None):
     add("--sharpness", type=number(0, 10), default=1.0, help="strength of blur, sharpening and noise, 0 for none")
     add("--weight-power", type=number(0, 10), default=0.5, help="class weights (median/share)^P; 0 for none")
     add("--lovasz", type=number(0, 100), default=0.5, help="weight of the Lovasz loss beside cross entropy; 0 for none")
-    add("--hard", type=number(0, 1, above=True), default=1.0, help="share of hardest pixels in the cross entropy; 1 for all")
+    add(
+        "--hard",
+        type=number(0, 1, above=True),
+        default=1.0,
+        help="share of hardest pixels in the cross entropy; 1 for all",
+    )
     add("--loss-stride", type=integer(1, 32), default=2, help="the loss looks at every n-th pixel each way")
     add("--val-every", type=integer(1, many), default=8, help="epochs between validations")
     add("--save-every", type=integer(1, 10**9), default=500, help="steps between checkpoints inside an epoch")
@@ -86,7 +96,9 @@ def arguments(description, argv=None):
         value = {}  # the trainer says it, once the options are known to be right
     args.recipe = recipe.overrides(value, args.set) if recipe.KIND in value else None
     if args.recipe:
-        stated = [word.split("=")[0] for word in argv if word.startswith("--") and word.split("=")[0] not in BESIDE_A_RECIPE]
+        stated = [
+            word.split("=")[0] for word in argv if word.startswith("--") and word.split("=")[0] not in BESIDE_A_RECIPE
+        ]
         if stated:
             parser.error(f"{stated[0]}: {args.config} is a recipe, which states it; --set changes one of its fields")
         args.data = args.data or "data"

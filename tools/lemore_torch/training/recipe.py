@@ -182,7 +182,8 @@ def from_json(value, where="recipe") -> Recipe:
         fields.check_object(item, at, Phase.__dataclass_fields__)
         _required(item, at, ("name", "size", "epochs", "sets"))
         phase = _part(Phase, {"scale": list(augmentation.scale), **item}, at, {
-            "name": fields.string, "epochs": _whole(0, MANY), "scale": _scale, "lr": _bounded(0, 1000), "restarts": _flag,
+            "name": fields.string, "epochs": _whole(0, MANY), "scale": _scale, "lr": _bounded(0, 1000),
+            "restarts": _flag,
             "size": lambda v, w: fields.integers(v, w, 2, 32, fields.MAX_SIZE),
             "sets": lambda v, w: _factors(v, w, 1e6, sets),
         })  # fmt: skip
@@ -257,5 +258,3 @@ def differences(before, now) -> str:
     names = [name for name in {**one, **other} if one.get(name) != other.get(name) or (name in one) != (name in other)]
     first = names[0]
     return f"{first.lstrip('.')}: {json.dumps(one.get(first))} then, {json.dumps(other.get(first))} now"
-
-

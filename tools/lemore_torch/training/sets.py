@@ -1,4 +1,5 @@
-"""Data sets: one split kept in memory, or decoded once into a memory-mapped file with what a recipe adds to it; mixtures."""
+"""Data sets: one split kept in memory, or decoded once into a memory-mapped file with what a recipe adds to it;
+mixtures."""
 
 import hashlib
 import json
@@ -204,7 +205,9 @@ class Mixture(_Split):
 
     def __init__(self, sets: Dict[str, _Split], labels: Labels):
         self.sets, self.folder = sets, next(iter(sets.values())).folder
-        self.count([paths for s in sets.values() for paths in s.files], labels, torch.cat([s.counts for s in sets.values()]))
+        self.count(
+            [paths for s in sets.values() for paths in s.files], labels, torch.cat([s.counts for s in sets.values()])
+        )
 
     def sample(self, name, index) -> Sample:
         return self.sets[name].sample(index)

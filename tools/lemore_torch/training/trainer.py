@@ -26,7 +26,8 @@ from .log import write_log
 from .sets import Mixture, PreparedSet, SegmentationSet
 
 COUNTERS = (  # what a checkpoint holds beside tensors
-    "phase", "epoch", "step", "steps_done", "progress", "spent", "spent_cpu", "best", "plan", "seconds_per_epoch", "losses",
+    "phase", "epoch", "step", "steps_done", "progress", "spent", "spent_cpu", "best", "plan", "seconds_per_epoch",
+    "losses",
     "history", "asked", "done",
 )  # fmt: skip
 
@@ -95,7 +96,8 @@ def hint_if_slow_blas():
 
 
 class Auxiliary(torch.nn.Module):
-    """A classifier on each stage but the first, whose losses teach the stages while training; no part of the network."""
+    """A classifier on each stage but the first, whose losses teach the stages while training; no part of the
+    network."""
 
     def __init__(self, config):
         super().__init__()
@@ -367,7 +369,8 @@ class Trainer:
             say(f"warning: {text}")
 
     def has_work(self):
-        """Whether epochs are left; a finished run that is asked for more gets a schedule for them. Says what it does."""
+        """Whether epochs are left; a finished run that is asked for more gets a schedule for them. Says what it
+        does."""
         if not self.history or self.step or self.epochs_left():
             return True
         if self.recipe.source:
@@ -410,7 +413,8 @@ class Trainer:
         return self.phases[self.phase].lr
 
     def batch(self, part):
-        """The images of a step and what belongs to them: tensors by name. `part`: [(place in the epoch, set, index)]."""
+        """The images of a step and what belongs to them: tensors by name. `part`: [(place in the epoch, set,
+        index)]."""
         settings = replace(self.recipe.augmentation, scale=tuple(self.phases[self.phase].scale))
         patches, trust = [], []
         for place, name, index in part:
@@ -628,7 +632,9 @@ class Trainer:
                 last = False
             self.history.append(row)
             measured = f" val mIoU {row['val_miou']}" if row["val_miou"] != "" else ""
-            say(f"{chr(13) + chr(27) + '[K' if sys.stderr.isatty() else ''}epoch {row['epoch']} loss {row['loss']}{measured}")
+            say(
+                f"{chr(13) + chr(27) + '[K' if sys.stderr.isatty() else ''}epoch {row['epoch']} loss {row['loss']}{measured}"
+            )
             self.save()
             write_log(self.out, self.history)
             if last:
