@@ -90,6 +90,29 @@ void require_labels(const Labels& got, const std::vector<double>& logits, std::s
   }
 }
 
+/// Logits of the session's windows over an image, enlarged to the window, summed and divided by their number, in double.
+std::vector<double> mean_of_windows(Session& session, const ImageView& image, Size stride) {
+  const Size window = session.size();
+  const std::size_t h = static_cast<std::size_t>(image.size.height), w = static_cast<std::size_t>(image.size.width);
+  const std::size_t wh = static_cast<std::size_t>(window.height), ww = static_cast<std::size_t>(window.width);
+  const std::size_t classes = session.model().classes().size();
+  std::vector<double> sum(h * w * classes), count(h * w);
+  for (const int top : detail::window_starts(image.size.height, window.height, stride.height))
+    for (const int left : detail::window_starts(image.size.width, window.width, stride.width)) {
+      REQUIRE(session.run_window(image, top, left).ok());
+      const TensorView v = session.logits();
+      const auto large = enlarge(logits_of(session), v.shape[1], v.shape[2], classes, wh, ww);
+      for (std::size_t y = 0; y < wh; ++y)
+        for (std::size_t x = 0; x < ww; ++x) {
+          const std::size_t at = (static_cast<std::size_t>(top) + y) * w + static_cast<std::size_t>(left) + x;
+          count[at] += 1;
+          for (std::size_t k = 0; k < classes; ++k) sum[at * classes + k] += large[(y * ww + x) * classes + k];
+        }
+    }
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] /= count[i / classes];
+  return sum;
+}
+
 }  // namespace
 
 TEST_CASE("whole mode is a session's run and label map", "[segmenter]") {
@@ -176,29 +199,14 @@ TEST_CASE("slide mode sums the windows' enlarged logits and divides by their cou
       auto segmenter = make(model, Mode::slide, c.stride, threads);
       const auto got = segment(segmenter, image.view());
 
-      const std::size_t h = static_cast<std::size_t>(c.image.height), w = static_cast<std::size_t>(c.image.width);
       const Size window{std::min(64, c.image.height), std::min(96, c.image.width)};
       const Size stride = c.stride == Size{0, 0} ? Size{43, 64} : c.stride;
-      const std::size_t wh = static_cast<std::size_t>(window.height), ww = static_cast<std::size_t>(window.width);
       SessionOptions options;
       options.size = window;
       auto session = Session::create(model, options);
       REQUIRE(session.ok());
       const std::size_t classes = model.classes().size();
-      std::vector<double> sum(h * w * classes), count(h * w);
-      for (const int top : detail::window_starts(c.image.height, window.height, stride.height))
-        for (const int left : detail::window_starts(c.image.width, window.width, stride.width)) {
-          REQUIRE(session->run_window(image.view(), top, left).ok());
-          const TensorView v = session->logits();
-          const auto large = enlarge(logits_of(*session), v.shape[1], v.shape[2], classes, wh, ww);
-          for (std::size_t y = 0; y < wh; ++y)
-            for (std::size_t x = 0; x < ww; ++x) {
-              const std::size_t at = (static_cast<std::size_t>(top) + y) * w + static_cast<std::size_t>(left) + x;
-              count[at] += 1;
-              for (std::size_t k = 0; k < classes; ++k) sum[at * classes + k] += large[(y * ww + x) * classes + k];
-            }
-        }
-      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] /= count[i / classes];
+      const auto sum = mean_of_windows(*session, image.view(), stride);
       require_labels(got, sum, classes);
     }
 }
@@ -232,7 +240,6 @@ TEST_CASE("windows over a resized image: their averages are resized to the image
     // Each window on its own; sums, averages and the second resize in double.
     const std::size_t h = static_cast<std::size_t>(c.resized.height), w = static_cast<std::size_t>(c.resized.width);
     const Size window{std::min(64, c.resized.height), std::min(96, c.resized.width)};
-    const std::size_t wh = static_cast<std::size_t>(window.height), ww = static_cast<std::size_t>(window.width);
     SessionOptions options;
     options.size = window;
     auto session = Session::create(model, options);
@@ -241,20 +248,7 @@ TEST_CASE("windows over a resized image: their averages are resized to the image
     const ImageView resized =
         resizer.resize(session->data().runtime, model.preprocessing().resize, image.view(), c.resized);
     const std::size_t classes = model.classes().size();
-    std::vector<double> sum(h * w * classes), count(h * w);
-    for (const int top : detail::window_starts(c.resized.height, window.height, c.stride.height))
-      for (const int left : detail::window_starts(c.resized.width, window.width, c.stride.width)) {
-        REQUIRE(session->run_window(resized, top, left).ok());
-        const TensorView v = session->logits();
-        const auto large = enlarge(logits_of(*session), v.shape[1], v.shape[2], classes, wh, ww);
-        for (std::size_t y = 0; y < wh; ++y)
-          for (std::size_t x = 0; x < ww; ++x) {
-            const std::size_t at = (static_cast<std::size_t>(top) + y) * w + static_cast<std::size_t>(left) + x;
-            count[at] += 1;
-            for (std::size_t k = 0; k < classes; ++k) sum[at * classes + k] += large[(y * ww + x) * classes + k];
-          }
-      }
-    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] /= count[i / classes];
+    const auto sum = mean_of_windows(*session, resized, c.stride);
     const auto expected =
         enlarge(sum, h, w, classes, static_cast<std::size_t>(c.image.height), static_cast<std::size_t>(c.image.width));
     for (const int threads : {1, 3}) {
